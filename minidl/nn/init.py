@@ -1,0 +1,157 @@
+"""Where parameters start: PyTorch's initialisers, by its formulas.
+
+The scale is chosen so that a layer neither shrinks nor blows up what passes through it. Each fills
+`parameter.data` in place and returns the parameter.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from minidl.array import default_generator
+from minidl.errors import ShapeError
+from minidl.nn.parameter import Parameter
+
+__all__ = [
+    "calculate_gain",
+    "constant_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "ones_",
+    "reset_parameters",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
+]
+
+Rng = np.random.Generator
+Mode = Literal["fan_in", "fan_out"]
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """By how much the layer before a nonlinearity must amplify to keep the variance.
+
+    | nonlinearity | gain |
+    |---|---|
+    | linear, conv1d, conv2d, sigmoid | 1 |
+    | tanh | 5/3 |
+    | relu | √2 |
+    | leaky_relu | √(2 / (1 + slope²)), slope = `param` or 0.01 |
+    | selu | 3/4 |
+
+    Raises:
+        ValueError: any other nonlinearity.
+    """
+    gains = {"tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}
+    if nonlinearity in ("linear", "conv1d", "conv2d", "sigmoid"):
+        return 1.0
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2.0 / (1 + (0.01 if param is None else param) ** 2))
+    if nonlinearity not in gains:
+        known = ", ".join(["linear", "conv1d", "conv2d", "sigmoid", "leaky_relu", *gains])
+        raise ValueError(f"calculate_gain: expected one of {known}, got {nonlinearity!r}")
+    return gains[nonlinearity]
+
+
+def fans(parameter: Parameter) -> tuple[int, int]:
+    """How many inputs feed one output (fan_in) and how many outputs one input feeds (fan_out).
+
+    Raises:
+        ShapeError: the parameter has fewer than two dimensions.
+    """
+    if len(parameter.shape) < 2:
+        raise ShapeError(f"init: expected a parameter of at least 2 dimensions, got {parameter.shape}")
+    outputs, inputs, *kernel = parameter.shape
+    return inputs * math.prod(kernel), outputs * math.prod(kernel)
+
+
+def uniform_(parameter: Parameter, a: float = 0.0, b: float = 1.0, rng: Rng | None = None) -> Parameter:
+    """Uniform in [a, b)."""
+    draws = (rng or default_generator()).random(parameter.shape, dtype=parameter.dtype.type)
+    parameter.data[...] = a + (b - a) * draws
+    return parameter
+
+
+def normal_(parameter: Parameter, mean: float = 0.0, std: float = 1.0, rng: Rng | None = None) -> Parameter:
+    """Normal with the given mean and standard deviation."""
+    draws = (rng or default_generator()).standard_normal(parameter.shape, dtype=parameter.dtype.type)
+    parameter.data[...] = mean + std * draws
+    return parameter
+
+
+def constant_(parameter: Parameter, val: float) -> Parameter:
+    """`val` everywhere."""
+    parameter.data[...] = val
+    return parameter
+
+
+def zeros_(parameter: Parameter) -> Parameter:
+    """0 everywhere."""
+    return constant_(parameter, 0.0)
+
+
+def ones_(parameter: Parameter) -> Parameter:
+    """1 everywhere."""
+    return constant_(parameter, 1.0)
+
+
+def xavier_uniform_(parameter: Parameter, gain: float = 1.0, rng: Rng | None = None) -> Parameter:
+    """Uniform in ±gain·√(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16)."""
+    bound = gain * math.sqrt(6.0 / sum(fans(parameter)))
+    return uniform_(parameter, -bound, bound, rng)
+
+
+def xavier_normal_(parameter: Parameter, gain: float = 1.0, rng: Rng | None = None) -> Parameter:
+    """Normal with standard deviation gain·√(2 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 12)."""
+    return normal_(parameter, 0.0, gain * math.sqrt(2.0 / sum(fans(parameter))), rng)
+
+
+def kaiming_uniform_(
+    parameter: Parameter,
+    a: float = 0.0,
+    mode: Mode = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    rng: Rng | None = None,
+) -> Parameter:
+    """Uniform in ±gain·√(3 / fan), with the gain of a leaky ReLU of slope `a` (He et al. 2015, eq. 10)."""
+    bound = math.sqrt(3.0) * _kaiming_std(parameter, a, mode, nonlinearity)
+    return uniform_(parameter, -bound, bound, rng)
+
+
+def kaiming_normal_(
+    parameter: Parameter,
+    a: float = 0.0,
+    mode: Mode = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    rng: Rng | None = None,
+) -> Parameter:
+    """Normal with standard deviation gain / √fan (He et al. 2015, eq. 10)."""
+    return normal_(parameter, 0.0, _kaiming_std(parameter, a, mode, nonlinearity), rng)
+
+
+def _kaiming_std(parameter: Parameter, a: float, mode: Mode, nonlinearity: str) -> float:
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"kaiming: expected mode 'fan_in' or 'fan_out', got {mode!r}")
+    fan_in, fan_out = fans(parameter)
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
+
+
+def reset_parameters(weight: Parameter, bias: Parameter | None, rng: Rng | None = None) -> None:
+    """The default start of linear layers and convolutions: weight and bias uniform in ±1/√fan_in.
+
+    PyTorch writes the weight's part as `kaiming_uniform_(weight, a=math.sqrt(5))`: with that slope the
+    gain is √(1/3) and the bound √3·√(1/3)/√fan_in is the same 1/√fan_in. A layer without inputs is left
+    without values to draw.
+    """
+    fan_in, _ = fans(weight)
+    if fan_in == 0:
+        return
+    kaiming_uniform_(weight, a=math.sqrt(5.0), rng=rng)
+    if bias is not None:
+        bound = 1.0 / math.sqrt(fan_in)
+        uniform_(bias, -bound, bound, rng)

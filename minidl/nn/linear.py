@@ -1,0 +1,81 @@
+"""The linear layer: every output is a weighted sum of every input."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from minidl.array import Array
+from minidl.nn import init
+from minidl.nn.module import Module
+from minidl.nn.parameter import Parameter
+
+__all__ = ["Linear"]
+
+
+class Linear(Module):
+    r"""A linear (affine, fully connected, dense) layer: `y = x Wᵀ + b`.
+
+    Shape:
+        - input: (*, in_features), any number of leading dimensions
+        - output: (*, out_features)
+        - weight: (out_features, in_features); bias: (out_features,)
+
+    Weight and bias start uniform in ±1/√in_features (He et al. 2015, with a = √5, as PyTorch has it).
+
+    Args:
+        in_features: size of each input vector.
+        out_features: size of each output vector.
+        bias: False leaves out b.
+        dtype: of the parameters; float32 unless told.
+        rng: where the initial values are drawn from; the one generator unless told.
+
+    Raises:
+        ShapeError: the input's last dimension is not `in_features`.
+    """
+
+    in_features: int
+    out_features: int
+    weight: Parameter  # (out_features, in_features)
+    bias: Parameter | None  # (out_features,)
+    _sizes: ClassVar = ("in_features", "out_features")
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = Parameter(np.empty((out_features, in_features), dtype))
+        self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
+        init.reset_parameters(self.weight, self.bias, rng)
+
+    def forward(self, x: Array) -> Array:
+        self.check_input(x, "*", self.in_features)
+        y = x @ self.weight.astype(x.dtype).T  # (*, out)                         eq. linear.forward
+        if self.bias is not None:
+            y = y + self.bias.astype(x.dtype)
+        self.remember(x, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dW = dyᵀ x    db = Σ dy    dx = dy W
+        dy, x = self.recall(dy)
+        dy2 = dy.reshape(-1, self.out_features)  # (N, out): all leading dimensions are one batch
+        x2 = x.reshape(-1, self.in_features)  # (N, in)
+        self.weight.add_grad(dy2.T @ x2)  # (out, in)                             eq. linear.dW
+        if self.bias is not None:
+            self.bias.add_grad(dy2.sum(axis=0))  # (out,)                         eq. linear.db
+        return dy @ self.weight.astype(dy.dtype)  # (*, in)                       eq. linear.dx
+
+    def extra_repr(self) -> str:
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        )

@@ -1,0 +1,345 @@
+"""Module: what every layer, loss and network is. It holds parameters, runs forward, and runs back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from minidl.array import Array
+from minidl.errors import BackwardError, DTypeError, ShapeError, StateDictError
+from minidl.nn.parameter import Parameter
+
+__all__ = ["IncompatibleKeys", "Module", "watch_forward"]
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `load_state_dict(strict=False)` passed over."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Memory(NamedTuple):
+    """What `remember` kept for `recall`."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    saved: tuple[Any, ...]
+
+
+class Module:
+    """The base of every layer, loss and network.
+
+    A subclass writes two methods that mirror each other: `forward`, which computes and `remember`s what
+    its derivative will need, and `backward`, which `recall`s it, adds to each `parameter.grad`, and
+    returns one gradient per array input. Parameters, buffers and submodules are plain attributes;
+    whatever is assigned in `__init__` is found, in that order.
+
+    A frozen parameter (`requires_grad = False`) collects no gradient. Arguments are never changed and
+    results share no memory with them.
+    """
+
+    training: bool = True
+    _remembering: bool = False  # eval() keeps nothing for backward, unless asked
+    _memory: Memory | None = None
+    _buffer_names: tuple[str, ...] = ()
+    _sizes: ClassVar[tuple[str, ...]] = ()  # the constructor arguments that name this layer in messages
+
+    # ---------------------------------------------------------------- forward and backward
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Run `forward`; whoever `watch_forward`s is told."""
+        output = self.forward(*inputs)
+        for watcher in _watchers:
+            watcher(self, inputs, output)
+        return output
+
+    def forward(self, *inputs: Any) -> Any:
+        """Compute the output, and `remember` what `backward` needs."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward()")
+
+    def backward(self, dy: Any) -> Any:
+        """Turn the gradient of the output into the gradient of the input; fill `parameter.grad`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define backward()")
+
+    def remember(self, *saved: Any, output: Array) -> None:
+        """Keep what `backward` needs, with the output's shape and dtype; in `eval()`, keep nothing."""
+        keep = self.training or self._remembering
+        self._memory = Memory(output.shape, output.dtype, saved) if keep else None
+
+    def recall(self, dy: Array) -> tuple[Any, ...]:
+        """Take back what `forward` remembered, after `dy` itself in the output's dtype, and let go of it.
+
+        Raises:
+            BackwardError: there was no forward to go back through.
+            ShapeError: `dy` does not have the shape of the output.
+        """
+        memory = self._memory
+        if memory is None:
+            why = (
+                "there is no forward() to go back through; call it again before each backward()"
+                if self.training or self._remembering
+                else "eval() keeps nothing for it; use train(), or eval(remember=True)"
+            )
+            raise BackwardError(f"{self.label()}: backward() is not possible now: {why}")
+        self.check_array(dy, "upstream gradient", any_number=True)
+        if dy.shape != memory.shape:
+            raise ShapeError(
+                f"{self.label()}: expected an upstream gradient of shape {memory.shape}, "
+                f"like the output's, got {dy.shape}"
+            )
+        self._memory = None
+        return dy.astype(memory.dtype, copy=False), *memory.saved
+
+    # ---------------------------------------------------------------- clear errors
+
+    def label(self) -> str:
+        """The class and its sizes, as messages name it: `Conv2d(3, 16)`."""
+        return f"{type(self).__name__}({', '.join(str(getattr(self, name)) for name in self._sizes)})"
+
+    def check_array(self, x: Any, what: str = "input", any_number: bool = False) -> None:
+        """Refuse what is no array of float32 or float64 (with `any_number`: of real numbers).
+
+        Raises:
+            DTypeError: it names this module, the dtypes that it takes, and the one it was given.
+        """
+        if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+            raise DTypeError(f"{self.label()}: expected an array as {what}, got {type(x).__name__}")
+        if x.dtype not in FLOATS and not (any_number and x.dtype.kind in "fiub"):
+            raise DTypeError(f"{self.label()}: expected {what} of dtype float32 or float64, got {x.dtype}")
+
+    def check_input(self, x: Any, *expected: int | str, what: str = "input") -> None:
+        """Refuse an input whose shape does not match, such as `("N", 3, "H", "W")`.
+
+        A number must be met, a letter stands for any size, and a leading `"*"` for any dimensions.
+
+        Raises:
+            ShapeError: it names this module, the shape that it takes, and the one it was given.
+            DTypeError: the input is no array of float32 or float64.
+        """
+        self.check_array(x, what)
+        any_rank = bool(expected) and expected[0] == "*"
+        sizes = expected[1:] if any_rank else expected
+        shape = x.shape[-len(sizes) :] if any_rank and sizes else x.shape
+        fits = len(shape) == len(sizes) and all(
+            isinstance(size, str) or size == given for size, given in zip(sizes, shape, strict=True)
+        )
+        if not fits:
+            names = ", ".join(str(size) for size in expected) + ("," if len(expected) == 1 else "")
+            raise ShapeError(f"{self.label()}: expected {what} ({names}), got {x.shape}")
+
+    # ---------------------------------------------------------------- what it holds
+
+    def register_buffer(self, name: str, values: Array | None) -> None:
+        """Hold an array that is state but is not trained (batch norm's running mean), as `self.<name>`."""
+        setattr(self, name, values)
+        self._buffer_names = (*self._buffer_names, name)
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules held directly, with their names, in definition order."""
+        return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+
+    def children(self) -> Iterator[Module]:
+        """The modules held directly."""
+        return (child for _, child in self.named_children())
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all below it, each once, with dotted names; this one's own name is `prefix`."""
+        seen: set[int] = set()
+        for name, module in self._walk(prefix):
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield name, module
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def _walk(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """Every path to a module; one that is held twice comes twice."""
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child._walk(_join(prefix, name))
+
+    def _named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        for prefix, module in self._walk():
+            for name, value in vars(module).items():
+                if isinstance(value, Parameter):
+                    yield _join(prefix, name), value
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter once, with its dotted name, in definition order."""
+        seen: set[int] = set()
+        for name, parameter in self._named_parameters():
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield name, parameter
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter once, in definition order."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """Every buffer with its dotted name."""
+        for prefix, module in self._walk():
+            for name in module._buffer_names:
+                if (values := getattr(module, name)) is not None:
+                    yield _join(prefix, name), values
+
+    def buffers(self) -> Iterator[Array]:
+        """Every buffer."""
+        return (values for _, values in self.named_buffers())
+
+    # ---------------------------------------------------------------- state in and out
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of all parameters and buffers by dotted name, in PyTorch's order."""
+        state: dict[str, Array] = {}
+        for prefix, module in self._walk():
+            own = {name: value.data for name, value in vars(module).items() if isinstance(value, Parameter)}
+            own |= {name: getattr(module, name) for name in module._buffer_names}
+            state |= {_join(prefix, name): values.copy() for name, values in own.items() if values is not None}
+        return state
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+        """Take over parameters and buffers by name, each converted to the dtype that is here.
+
+        Args:
+            state_dict: name → array, as `state_dict` gives.
+            strict: False passes over missing and unexpected names and returns them.
+
+        Raises:
+            StateDictError: it lists every missing, unexpected or misshapen name; nothing was changed.
+        """
+        targets: dict[str, Array] = {name: p.data for name, p in self._named_parameters()}
+        targets |= dict(self.named_buffers())
+        missing = [name for name in targets if name not in state_dict]
+        unexpected = [str(name) for name in state_dict if name not in targets]
+        arrays = {name: np.asarray(state_dict[name]) for name in targets if name in state_dict}
+
+        problems: list[str] = []
+        if strict:
+            problems += [f"missing: {name} {targets[name].shape}" for name in missing]
+            problems += [f"unexpected: {name}" for name in unexpected]
+        for name, values in arrays.items():
+            target = targets[name]
+            if values.shape != target.shape:
+                problems.append(f"misshapen: {name}: expected {target.shape}, got {values.shape}")
+            elif not np.can_cast(values.dtype, target.dtype, casting="same_kind"):
+                problems.append(f"wrong dtype: {name}: expected {target.dtype}, got {values.dtype}")
+        if problems:
+            lines = "\n  ".join(problems)
+            raise StateDictError(f"{self.label()}: the state dict does not fit; nothing was changed\n  {lines}")
+
+        for name, values in arrays.items():
+            targets[name][...] = values
+        return IncompatibleKeys(missing, unexpected)
+
+    # ---------------------------------------------------------------- modes
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch this module and all below it to training (or, with False, to evaluation)."""
+        for module in self.modules():
+            module.training = mode
+            module._remembering = False
+        return self
+
+    def eval(self, remember: bool = False) -> Self:
+        """Switch to evaluation: dropout is off, batch norm uses its running statistics.
+
+        Args:
+            remember: True keeps what `backward` needs, so that gradients can be taken in this mode.
+        """
+        for module in self.modules():
+            module.training = False
+            module._remembering = remember
+            if not remember:
+                module._memory = None
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget every parameter's gradient."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def to(self, target: DTypeLike) -> Self:
+        """Convert parameters and floating buffers to a dtype; `"cpu"` is where everything lives already.
+
+        Raises:
+            DTypeError: neither float32, float64 nor a device that there is.
+        """
+        if isinstance(target, str) and target == "cpu":
+            return self
+        try:
+            dtype = np.dtype(target)
+        except TypeError as error:
+            raise DTypeError(f"{self.label()}: expected a dtype or 'cpu', got {target!r}") from error
+        if dtype not in FLOATS:
+            raise DTypeError(f"{self.label()}: expected float32 or float64, got {dtype}")
+        for parameter in self.parameters():
+            parameter.to(dtype)
+        for module in self.modules():
+            for name in module._buffer_names:
+                values = getattr(module, name)
+                if values is not None and values.dtype in FLOATS:
+                    setattr(module, name, values.astype(dtype, copy=False))
+        return self
+
+    def double(self) -> Self:
+        """Convert to float64."""
+        return self.to(np.float64)
+
+    def float(self) -> Self:
+        """Convert to float32."""
+        return self.to(np.float32)
+
+    # ---------------------------------------------------------------- how it looks
+
+    def extra_repr(self) -> str:
+        """The constructor's arguments, as `repr` shows them between the brackets."""
+        return ""
+
+    def __repr__(self) -> str:
+        children = [f"({name}): {child!r}" for name, child in self.named_children()]
+        if not children:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        body = "\n".join([self.extra_repr(), *children]).strip().replace("\n", "\n  ")
+        return f"{type(self).__name__}(\n  {body}\n)"
+
+    def summary(self, input_shape: tuple[int, ...] | None = None) -> None:
+        """Print the table of layers, output shapes and parameters.
+
+        Args:
+            input_shape: the shape of one batch, such as `(1, 1, 28, 28)`; without it the column of
+                output shapes is left out.
+        """
+        from minidl.nn.summary import summary_table
+
+        print(summary_table(self, input_shape))
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+Watcher = Callable[[Module, tuple[Any, ...], Any], None]
+_watchers: list[Watcher] = []
+
+
+@contextmanager
+def watch_forward(watcher: Watcher) -> Iterator[None]:
+    """Call `watcher(module, inputs, output)` after every module's forward, while the block runs.
+
+    This is how `summary` learns shapes and how the trainer finds the layer that made a NaN.
+    """
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)

@@ -1,0 +1,90 @@
+"""A parameter: an array that training changes, and the gradient that says how."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from minidl.array import Array
+from minidl.errors import DTypeError, ShapeError
+
+__all__ = ["Parameter"]
+
+
+class Parameter:
+    """A trainable array with its gradient.
+
+    Args:
+        data: the initial values; floats stay in their dtype, anything else becomes float32.
+        requires_grad: False freezes the parameter: it collects no gradient and optimizers pass it by.
+
+    Attributes:
+        data: the values.
+        grad: the gradient, of `data`'s shape and dtype; None until a `backward` fills it.
+        requires_grad: whether `backward` adds to `grad`.
+    """
+
+    data: Array
+    grad: Array | None
+    requires_grad: bool
+
+    def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
+        values = np.array(data)
+        self.data = values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
+        self.grad = None
+        self.requires_grad = requires_grad
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of `data`."""
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype[np.floating]:
+        """The dtype of `data`: float32 or float64."""
+        return self.data.dtype
+
+    @property
+    def size(self) -> int:
+        """How many numbers `data` holds."""
+        return self.data.size
+
+    def astype(self, dtype: DTypeLike) -> Array:
+        """The values in `dtype`: `data` itself where it already has it, else a converted copy."""
+        return self.data.astype(dtype, copy=False)
+
+    def add_grad(self, gradient: Array) -> None:
+        """Add to `grad`; a frozen parameter takes nothing.
+
+        A parameter that is used twice, or a second backward before `zero_grad`, adds up, because the
+        derivative of a sum of uses is the sum of their derivatives.
+
+        Raises:
+            ShapeError: `gradient` does not have the parameter's shape.
+        """
+        if not self.requires_grad:
+            return
+        if gradient.shape != self.shape:
+            raise ShapeError(f"Parameter: expected a gradient of shape {self.shape}, got {gradient.shape}")
+        gradient = gradient.astype(self.dtype, copy=False)
+        self.grad = gradient if self.grad is None else self.grad + gradient
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    def to(self, dtype: DTypeLike) -> None:
+        """Convert values and gradient to float32 or float64, in this same object.
+
+        Raises:
+            DTypeError: any other dtype.
+        """
+        wanted = np.dtype(dtype)
+        if wanted not in (np.float32, np.float64):
+            raise DTypeError(f"Parameter: expected float32 or float64, got {wanted}")
+        self.data = self.data.astype(wanted, copy=False)
+        self.grad = None if self.grad is None else self.grad.astype(wanted, copy=False)
+
+    def __repr__(self) -> str:
+        frozen = "" if self.requires_grad else ", requires_grad=False"
+        return f"Parameter(shape={self.shape}, dtype={self.dtype}{frozen})"
