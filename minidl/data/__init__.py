@@ -1,0 +1,18 @@
+"""Data sets and the loader that deals them out in batches."""
+
+from minidl.data.dataset import ArrayDataset, BatchDataset, Dataset, Subset, fetch, random_split
+from minidl.data.idx import read_idx
+from minidl.data.loader import DataLoader
+from minidl.data.mnist import MNIST
+
+__all__ = [
+    "MNIST",
+    "ArrayDataset",
+    "BatchDataset",
+    "DataLoader",
+    "Dataset",
+    "Subset",
+    "fetch",
+    "random_split",
+    "read_idx",
+]
