@@ -1,8 +1,43 @@
-"""minidl: a deep-learning engine that a person can read to the bottom."""
+"""minidl: a deep-learning engine that a person can read to the bottom.
 
-from minidl import errors, nn
+`nn`, `optim`, `data`, `metrics`, `models` and `train` are rooms of their own; they are imported when they
+are first used, so that `import minidl` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
 from minidl.array import manual_seed
+from minidl.kernels.registry import get_backend, use_backend
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "errors", "manual_seed", "nn"]
+_ROOMS = ("data", "errors", "kernels", "metrics", "models", "nn", "optim", "testing", "train")
+
+__all__ = [
+    "__version__",
+    "data",
+    "errors",
+    "get_backend",
+    "kernels",
+    "manual_seed",
+    "metrics",
+    "models",
+    "nn",
+    "optim",
+    "testing",
+    "train",
+    "use_backend",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _ROOMS:
+        return importlib.import_module(f"minidl.{name}")
+    raise AttributeError(f"module 'minidl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

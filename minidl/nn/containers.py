@@ -39,13 +39,13 @@ class Sequential(Module):
     def forward(self, x: Array) -> Array:
         for layer in self:
             x = layer(x)
-        return x
+        return x if len(self) else x.copy()
 
     def backward(self, dy: Array) -> Array:
         # dx = (∂f₁/∂x)ᵀ … (∂fₙ/∂fₙ₋₁)ᵀ dy, taken from the right
         for layer in reversed(list(self)):
             dy = layer.backward(dy)
-        return dy
+        return dy if len(self) else dy.copy()
 
     def __len__(self) -> int:
         return sum(1 for _ in self.children())

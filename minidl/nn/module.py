@@ -134,6 +134,15 @@ class Module:
             names = ", ".join(str(size) for size in expected) + ("," if len(expected) == 1 else "")
             raise ShapeError(f"{self.label()}: expected {what} ({names}), got {x.shape}")
 
+    def check_dim(self, x: Array, dim: int) -> None:
+        """Refuse a dimension that the input does not have.
+
+        Raises:
+            ShapeError: `dim` is not in −rank … rank−1.
+        """
+        if not -x.ndim <= dim < x.ndim and not (x.ndim == 0 and dim in (0, -1)):
+            raise ShapeError(f"{self.label()}: expected an input that has dimension {dim}, got {x.shape}")
+
     # ---------------------------------------------------------------- what it holds
 
     def register_buffer(self, name: str, values: Array | None) -> None:
@@ -204,7 +213,9 @@ class Module:
         for prefix, module in self._walk():
             own = {name: value.data for name, value in vars(module).items() if isinstance(value, Parameter)}
             own |= {name: getattr(module, name) for name in module._buffer_names}
-            state |= {_join(prefix, name): values.copy() for name, values in own.items() if values is not None}
+            state |= {
+                _join(prefix, name): values.copy() for name, values in own.items() if values is not None
+            }
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
@@ -235,7 +246,9 @@ class Module:
                 problems.append(f"wrong dtype: {name}: expected {target.dtype}, got {values.dtype}")
         if problems:
             lines = "\n  ".join(problems)
-            raise StateDictError(f"{self.label()}: the state dict does not fit; nothing was changed\n  {lines}")
+            raise StateDictError(
+                f"{self.label()}: the state dict does not fit; nothing was changed\n  {lines}"
+            )
 
         for name, values in arrays.items():
             targets[name][...] = values

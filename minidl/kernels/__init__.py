@@ -1,0 +1,31 @@
+"""Room 2: the hot pure functions. One file per family is its readable NumPy reference; the folders beside
+them hold faster twins under the same file names. `registry` decides which one runs.
+"""
+
+from minidl.kernels.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from minidl.kernels.pooling import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_input_grad,
+    avg_pool2d,
+    avg_pool2d_input_grad,
+    max_pool2d,
+    max_pool2d_input_grad,
+)
+from minidl.kernels.registry import KERNELS, Kernel, get_backend, kernel, use_backend
+
+__all__ = [
+    "KERNELS",
+    "Kernel",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_input_grad",
+    "avg_pool2d",
+    "avg_pool2d_input_grad",
+    "conv2d",
+    "conv2d_input_grad",
+    "conv2d_weight_grad",
+    "get_backend",
+    "kernel",
+    "max_pool2d",
+    "max_pool2d_input_grad",
+    "use_backend",
+]

@@ -1,0 +1,182 @@
+"""Which implementation of a kernel runs: the one place that decides.
+
+A kernel is a hot pure function. Its reference, in plain NumPy, is the truth that one reads; a *twin* is a
+faster function with the same arguments and the same results, registered for a type of array. The types of
+the arrays in a call choose:
+
+- a host array (`numpy.ndarray`): the Numba twin if the backend is `"numba"` and there is one, else the
+  reference;
+- any other array type: its twin, or an error that names what is missing.
+
+Numba itself is imported at the first kernel call that wants it, never by `import minidl`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import numpy as np
+
+from minidl.errors import BackendError
+
+__all__ = ["KERNELS", "Kernel", "get_backend", "kernel", "use_backend"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+BACKENDS = ("numpy", "numba")
+KERNELS: dict[str, Kernel[..., Any]] = {}
+"""Every kernel by name: what the tests of "same as the reference" go through."""
+
+
+class Kernel(Generic[P, R]):
+    """A hot function: calling it runs the implementation that fits its arrays.
+
+    Attributes:
+        reference: the plain NumPy function.
+        twins: the faster functions by array type.
+    """
+
+    reference: Callable[P, R]
+    twins: dict[type, Callable[P, R]]
+
+    def __init__(self, reference: Callable[P, R]) -> None:
+        functools.update_wrapper(self, reference)
+        self.reference = reference
+        self.twins = {}
+
+    def register(self, array_type: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """A decorator: this function runs in the reference's place for arrays of `array_type`."""
+
+        def add(twin: Callable[P, R]) -> Callable[P, R]:
+            self.twins[array_type] = twin
+            return twin
+
+        return add
+
+    def implementation(self, *args: Any) -> Callable[P, R]:
+        """The function that a call with these arguments runs.
+
+        Raises:
+            BackendError: the arrays are of different types, or of one that this kernel has no twin for.
+        """
+        types = {type(arg) for arg in args if hasattr(type(arg), "__array_function__")}
+        if all(issubclass(array_type, np.ndarray) for array_type in types):
+            if get_backend() == "numba":
+                _load_numba_twins()
+                return self.twins.get(np.ndarray, self.reference)
+            return self.reference
+        names = " and ".join(sorted(array_type.__name__ for array_type in types))
+        if len(types) > 1:
+            raise BackendError(f"{self!r}: expected arrays of one type, got {names}")
+        twin = self.twins.get(types.pop())
+        if twin is None:
+            raise BackendError(f"{self!r}: there is no implementation for {names}")
+        return twin
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the implementation that fits the arrays."""
+        return self.implementation(*args, *kwargs.values())(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"kernel {self.reference.__module__.removeprefix('minidl.')}.{self.reference.__name__}"
+
+
+def kernel(reference: Callable[P, R]) -> Kernel[P, R]:
+    """A decorator: makes a plain NumPy function the reference of a `Kernel`."""
+    made = Kernel(reference)
+    KERNELS[reference.__name__] = made
+    return made
+
+
+# -------------------------------------------------------------------- the host's backend
+
+_backend: str | None = None  # None until it is first needed or chosen
+
+
+def get_backend() -> str:
+    """What runs kernels on host arrays: `"numba"` or `"numpy"`.
+
+    Unless `use_backend` chose, the environment variable MINIDL_BACKEND does; without it, Numba wherever it
+    is installed.
+
+    Raises:
+        BackendError: MINIDL_BACKEND names no backend, or one that is not installed.
+    """
+    global _backend
+    if _backend is None:
+        wanted = os.environ.get("MINIDL_BACKEND", "")
+        _backend = _checked(wanted, "MINIDL_BACKEND") if wanted else _default_backend()
+    return _backend
+
+
+def use_backend(name: str) -> _Restore:
+    """Choose what runs kernels on host arrays, from here on or for one block.
+
+    ```python
+    minidl.use_backend("numpy")           # from here on
+    with minidl.use_backend("numba"):     # for this block
+        ...
+    ```
+
+    Args:
+        name: `"numpy"` for the plain references, `"numba"` for compiled twins.
+
+    Raises:
+        BackendError: there is no such backend, or Numba is not installed.
+    """
+    global _backend
+    checked = _checked(name, "use_backend")
+    before, _backend = _backend, checked
+    return _Restore(before)
+
+
+class _Restore:
+    """Puts the backend before `use_backend` back at the end of a `with` block."""
+
+    def __init__(self, before: str | None) -> None:
+        self.before = before
+
+    def __enter__(self) -> None:
+        """The choice was made already, by `use_backend` itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        global _backend
+        _backend = self.before
+
+
+def _numba_is_installed() -> bool:
+    try:
+        return importlib.util.find_spec("numba") is not None
+    except (ImportError, ValueError):  # somebody put None or a half-made module in sys.modules
+        return False
+
+
+def _default_backend() -> str:
+    return "numba" if _numba_is_installed() else "numpy"
+
+
+def _checked(name: str, who: str) -> str:
+    if name not in BACKENDS:
+        raise BackendError(f"{who}: expected 'numpy' or 'numba', got {name!r}")
+    if name == "numba" and not _numba_is_installed():
+        raise BackendError(f"{who}: 'numba' was asked for, but Numba is not installed (pip install numba)")
+    return name
+
+
+@functools.cache
+def _load_numba_twins() -> None:
+    """Import the twins, once; a Numba that is installed but broken costs speed, not the run."""
+    try:
+        importlib.import_module("minidl.kernels.numba_cpu")
+    except ImportError as error:
+        warnings.warn(f"minidl: Numba cannot be imported, NumPy runs instead: {error}", stacklevel=4)

@@ -1,0 +1,122 @@
+"""Activations: what bends a network, so that layers on layers are more than one layer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl.array import Array
+from minidl.nn.module import Module
+
+__all__ = ["ReLU", "Sigmoid", "Softmax", "Tanh"]
+
+
+class ReLU(Module):
+    """The rectified linear unit: `y = max(x, 0)` (Nair & Hinton 2010).
+
+    At 0, where there is no derivative, 0 is taken, as PyTorch does.
+
+    Shape:
+        - input: any; output: the same
+
+    Args:
+        inplace: taken for PyTorch's signature; minidl never changes its input, so it has no effect.
+    """
+
+    inplace: bool
+
+    def __init__(self, inplace: bool = False) -> None:
+        self.inplace = inplace
+
+    def forward(self, x: Array) -> Array:
+        self.check_input(x, "*")
+        y = np.maximum(x, 0)
+        self.remember(x > 0, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dx = dy where x > 0, else 0
+        dy, positive = self.recall(dy)
+        return np.where(positive, dy, 0)
+
+    def extra_repr(self) -> str:
+        return f"inplace={self.inplace}"
+
+
+class Sigmoid(Module):
+    """The logistic function: `y = 1 / (1 + e⁻ˣ)`, from any number into (0, 1).
+
+    Computed from e^(−|x|), which never overflows: `1 / (1 + e⁻ˣ)` for x ≥ 0, `eˣ / (1 + eˣ)` for x < 0.
+
+    Shape:
+        - input: any; output: the same
+    """
+
+    def forward(self, x: Array) -> Array:
+        self.check_input(x, "*")
+        e = np.exp(-np.abs(x))
+        y = np.where(x >= 0, 1, e) / (1 + e)
+        self.remember(y.copy(), output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dx = dy · y (1 − y)
+        dy, y = self.recall(dy)
+        return dy * y * (1 - y)
+
+
+class Tanh(Module):
+    """The hyperbolic tangent: `y = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)`, from any number into (−1, 1).
+
+    Shape:
+        - input: any; output: the same
+    """
+
+    def forward(self, x: Array) -> Array:
+        self.check_input(x, "*")
+        y = np.tanh(x)
+        self.remember(y.copy(), output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dx = dy (1 − y²)
+        dy, y = self.recall(dy)
+        return dy * (1 - y * y)
+
+
+class Softmax(Module):
+    """Numbers into probabilities: `yᵢ = e^xᵢ / Σⱼ e^xⱼ` along one dimension.
+
+    The largest x is subtracted first: it changes nothing in the quotient, and no exponential overflows.
+
+    Shape:
+        - input: any; output: the same, summing to 1 along `dim`
+
+    Args:
+        dim: the dimension to sum along. None takes PyTorch's old rule: 0 for inputs of rank 0, 1 and 3,
+            else 1.
+
+    Raises:
+        ShapeError: the input has no dimension `dim`.
+    """
+
+    dim: int | None
+
+    def __init__(self, dim: int | None = None) -> None:
+        self.dim = dim
+
+    def forward(self, x: Array) -> Array:
+        self.check_input(x, "*")
+        dim = (0 if x.ndim in (0, 1, 3) else 1) if self.dim is None else self.dim
+        self.check_dim(x, dim)
+        e = np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf))
+        y = e / e.sum(axis=dim, keepdims=True)
+        self.remember(y.copy(), dim, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # ∂yᵢ/∂xⱼ = yᵢ (δᵢⱼ − yⱼ), so dx = y (dy − Σ dy y)
+        dy, y, dim = self.recall(dy)
+        return y * (dy - (dy * y).sum(axis=dim, keepdims=True))
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"

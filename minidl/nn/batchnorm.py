@@ -1,0 +1,173 @@
+"""Batch normalisation: every channel is brought to mean 0 and variance 1, then scaled as training likes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from minidl.array import Array
+from minidl.errors import ShapeError
+from minidl.nn.module import Module
+from minidl.nn.parameter import Parameter
+
+__all__ = ["BatchNorm1d", "BatchNorm2d"]
+
+
+class _BatchNorm(Module):
+    """The formula, whatever the input's rank: channels are dimension 1, all others are averaged over."""
+
+    num_features: int
+    eps: float
+    momentum: float | None
+    affine: bool
+    track_running_stats: bool
+    weight: Parameter | None  # γ (C,)
+    bias: Parameter | None  # β (C,)
+    running_mean: Array | None  # (C,)
+    running_var: Array | None  # (C,), with n − 1
+    num_batches_tracked: Array | None  # ()
+    _sizes: ClassVar = ("num_features",)
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
+        track = track_running_stats
+        self.register_buffer("running_mean", np.zeros(num_features, dtype) if track else None)
+        self.register_buffer("running_var", np.ones(num_features, dtype) if track else None)
+        self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if track else None)
+
+    def forward(self, x: Array) -> Array:
+        self._check(x)
+        per_channel = (-1, *[1] * (x.ndim - 2))  # (C, 1, …): broadcasts along the channels
+        of_batch = self.training or self.running_mean is None
+        if of_batch:
+            n = x.size // self.num_features
+            if n < 2 and self.training:
+                raise ShapeError(
+                    f"{self.label()}: expected more than 1 value per channel in training, got input {x.shape}"
+                )
+            axes = (0, *range(2, x.ndim))
+            mean = x.mean(axis=axes)  # (C,)
+            var = x.var(axis=axes)  # (C,), with n
+            if self.training:
+                self._track(mean, var * (n / (n - 1)))
+        else:
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            mean = self.running_mean.astype(x.dtype, copy=False)
+            var = self.running_var.astype(x.dtype, copy=False)
+        inv_std = (1 / np.sqrt(var + self.eps)).reshape(per_channel)  # (C, 1, …)
+        xhat = (x - mean.reshape(per_channel)) * inv_std
+        if self.weight is None or self.bias is None:
+            y = xhat.copy()
+        else:
+            gamma, beta = self.weight.astype(x.dtype), self.bias.astype(x.dtype)
+            y = gamma.reshape(per_channel) * xhat + beta.reshape(per_channel)
+        self.remember(xhat, inv_std, of_batch, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dγ = Σ dy x̂    dβ = Σ dy    dx̂ = γ dy
+        # dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ, since x moves the batch's mean and variance too;
+        # dx = dx̂ / σ, where the running statistics were used
+        dy, xhat, inv_std, of_batch = self.recall(dy)
+        axes = (0, *range(2, dy.ndim))
+        dxhat = dy
+        if self.weight is not None and self.bias is not None:
+            self.weight.add_grad((dy * xhat).sum(axis=axes))
+            self.bias.add_grad(dy.sum(axis=axes))
+            dxhat = dy * self.weight.astype(dy.dtype).reshape(inv_std.shape)
+        if of_batch:
+            through_mean = dxhat.mean(axis=axes, keepdims=True)
+            through_var = xhat * (dxhat * xhat).mean(axis=axes, keepdims=True)
+            dxhat = dxhat - through_mean - through_var
+        return dxhat * inv_std
+
+    def _track(self, mean: Array, var: Array) -> None:
+        """Move the running statistics towards this batch's: running ← (1 − m)·running + m·batch."""
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked += 1
+        m = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean[...] = (1 - m) * self.running_mean + m * mean
+        self.running_var[...] = (1 - m) * self.running_var + m * var
+
+    def _check(self, x: Array) -> None:
+        raise NotImplementedError(f"{type(self).__name__} does not say which inputs it takes")
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(_BatchNorm):
+    """Batch normalisation of vectors: `y = γ (x − mean) / √(var + eps) + β`, per channel.
+
+    In training, mean and variance (with n) are those of the batch, and the running statistics move
+    towards them by `momentum` (the running variance with n − 1, as in PyTorch); in evaluation the running
+    statistics are used. (Ioffe & Szegedy 2015, algorithm 1.)
+
+    Shape:
+        - input: (N, C) or (N, C, L); output: the same
+        - weight γ, bias β, running_mean, running_var: (C,)
+
+    Args:
+        num_features: C.
+        eps: added to the variance, so that a constant channel does not divide by zero.
+        momentum: how far the running statistics move at each step; None averages over all steps.
+        affine: False leaves out γ and β.
+        track_running_stats: False keeps no running statistics and always uses the batch's.
+        dtype: of parameters and buffers; float32 unless told.
+
+    Raises:
+        ShapeError: an input of other channels or rank, or one value per channel in training.
+    """
+
+    def _check(self, x: Array) -> None:
+        if getattr(x, "ndim", 2) == 3:
+            self.check_input(x, "N", self.num_features, "L")
+        else:
+            self.check_input(x, "N", self.num_features)
+
+
+class BatchNorm2d(_BatchNorm):
+    """Batch normalisation of images: `y = γ (x − mean) / √(var + eps) + β`, per channel.
+
+    As `BatchNorm1d`, averaging over the images and all their pixels. (Ioffe & Szegedy 2015, section 3.2.)
+
+    Shape:
+        - input: (N, C, H, W); output: the same
+        - weight γ, bias β, running_mean, running_var: (C,)
+
+    Args:
+        num_features: C.
+        eps: added to the variance, so that a constant channel does not divide by zero.
+        momentum: how far the running statistics move at each step; None averages over all steps.
+        affine: False leaves out γ and β.
+        track_running_stats: False keeps no running statistics and always uses the batch's.
+        dtype: of parameters and buffers; float32 unless told.
+
+    Raises:
+        ShapeError: an input of other channels or rank, or one value per channel in training.
+    """
+
+    def _check(self, x: Array) -> None:
+        self.check_input(x, "N", self.num_features, "H", "W")

@@ -1,0 +1,127 @@
+"""Convolution layers: the same small filter looks at every place of an image."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from minidl import kernels
+from minidl.array import Array
+from minidl.errors import ShapeError
+from minidl.kernels.geometry import Pair, Size2d, output_size, pair
+from minidl.nn import init
+from minidl.nn.module import Module
+from minidl.nn.parameter import Parameter
+
+__all__ = ["Conv2d"]
+
+
+class Conv2d(Module):
+    """2-D convolution: `y[n,o,i,j] = b[o] + Σ_c,u,v w[o,c,u,v] · x[n, c, i·s+u·d−p, j·s+v·d−p]`.
+
+    s is the stride, d the dilation, p the padding with zeros. With `groups` = G the channels are cut into
+    G equal groups, each with its own filters; G = in_channels is a depthwise convolution.
+    (LeCun et al. 1998; the filter is not flipped, as everywhere in deep learning.)
+
+    Shape:
+        - input: (N, in_channels, H, W)
+        - output: (N, out_channels, OH, OW), OH = ⌊(H + 2p − d(kh − 1) − 1) / s⌋ + 1
+        - weight: (out_channels, in_channels / G, kh, kw); bias: (out_channels,)
+
+    Weight and bias start uniform in ±1/√(in_channels/G · kh · kw), as in PyTorch.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: filters.
+        kernel_size: taps of a filter, one number or (kh, kw).
+        stride: cells between two windows.
+        padding: zeros on each side.
+        dilation: cells between two taps.
+        groups: G.
+        bias: False leaves out b.
+        dtype: of the parameters; float32 unless told.
+        rng: where the initial values are drawn from; the one generator unless told.
+
+    Raises:
+        ValueError: sizes below 1, or channels that G does not divide.
+        ShapeError: an input of other channels or rank, or smaller than the kernel.
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel_size: Pair
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int
+    weight: Parameter  # (out_channels, in_channels / G, kh, kw)
+    bias: Parameter | None  # (out_channels,)
+    _sizes: ClassVar = ("in_channels", "out_channels")
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size2d,
+        stride: Size2d = 1,
+        padding: Size2d = 0,
+        dilation: Size2d = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = pair(kernel_size, "Conv2d: kernel_size", 1)
+        self.stride = pair(stride, "Conv2d: stride", 1)
+        self.padding = pair(padding, "Conv2d: padding")
+        self.dilation = pair(dilation, "Conv2d: dilation", 1)
+        self.groups = groups
+        if groups < 1 or in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"{self.label()}: expected groups that divide both numbers of channels, got groups={groups}"
+            )
+        weight_shape = (out_channels, in_channels // groups, *self.kernel_size)
+        self.weight = Parameter(np.empty(weight_shape, dtype))
+        self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
+        init.reset_parameters(self.weight, self.bias, rng)
+
+    def forward(self, x: Array) -> Array:
+        self.check_input(x, "N", self.in_channels, "H", "W")
+        self._check_fits(x)
+        weight = self.weight.astype(x.dtype)
+        bias = None if self.bias is None else self.bias.astype(x.dtype)
+        y = kernels.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        self.remember(x, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dW = Σ_n dy · windowsᵀ    db = Σ dy    dx = Wᵀ · dy, added back to the windows' places
+        dy, x = self.recall(dy)
+        how = (self.stride, self.padding, self.dilation, self.groups)
+        self.weight.add_grad(kernels.conv2d_weight_grad(dy, x, self.weight.shape, *how))
+        if self.bias is not None:
+            self.bias.add_grad(dy.sum(axis=(0, 2, 3)))
+        return kernels.conv2d_input_grad(dy, self.weight.astype(dy.dtype), x.shape, *how)
+
+    def _check_fits(self, x: Array) -> None:
+        for axis, name in ((0, "height"), (1, "width")):
+            size = x.shape[2 + axis]
+            geometry = (self.kernel_size[axis], self.stride[axis], self.padding[axis], self.dilation[axis])
+            if output_size(size, *geometry) < 1:
+                span = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
+                raise ShapeError(
+                    f"{self.label()}: expected an input whose {name}, with padding, is at least the kernel's "
+                    f"{span}, got {size} + 2·{self.padding[axis]} in {x.shape}"
+                )
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"padding={self.padding}, dilation={self.dilation}, groups={self.groups}, "
+            f"bias={self.bias is not None}"
+        )

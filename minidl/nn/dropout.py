@@ -1,0 +1,64 @@
+"""Dropout: train a different thinned network at every step, and use all of it afterwards."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl.array import Array, default_generator
+from minidl.nn.module import Module
+
+__all__ = ["Dropout"]
+
+
+class Dropout(Module):
+    """In training, drop each number with probability p and scale the others: `y = x · m / (1 − p)`.
+
+    m is 0 with probability p, else 1. The division keeps the expected value of y at x, so evaluation,
+    `y = x`, needs no correction (Srivastava et al. 2014, in its inverted form).
+
+    Shape:
+        - input: any; output: the same
+
+    Args:
+        p: probability of being dropped, from 0 to 1.
+        inplace: taken for PyTorch's signature; minidl never changes its input, so it has no effect.
+        rng: where the mask is drawn from; the one generator unless told.
+
+    Raises:
+        ValueError: p is not between 0 and 1.
+    """
+
+    p: float
+    inplace: bool
+    rng: np.random.Generator | None
+
+    def __init__(
+        self, p: float = 0.5, inplace: bool = False, *, rng: np.random.Generator | None = None
+    ) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout: expected a probability p between 0 and 1, got {p}")
+        self.p = p
+        self.inplace = inplace
+        self.rng = rng
+
+    def forward(self, x: Array) -> Array:
+        self.check_input(x, "*")
+        if not self.training or self.p == 0:
+            y = x.copy()
+            self.remember(None, output=y)
+            return y
+        scale = 0.0 if self.p == 1 else 1 / (1 - self.p)
+        # Drawn in float32 whatever x is, so that both precisions drop the same numbers.
+        kept = (self.rng or default_generator()).random(x.shape, dtype=np.float32) >= self.p
+        mask = (kept * scale).astype(x.dtype)
+        y = x * mask
+        self.remember(mask, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dx = dy · m / (1 − p)
+        dy, mask = self.recall(dy)
+        return dy.copy() if mask is None else dy * mask
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, inplace={self.inplace}"

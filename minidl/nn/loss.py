@@ -1,0 +1,324 @@
+"""Losses: one number that says how wrong a prediction is, and the gradient that says how to mend it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from minidl.array import Array
+from minidl.errors import DTypeError, ShapeError
+from minidl.nn.module import Module
+
+__all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "MSELoss"]
+
+Reduction = Literal["mean", "sum", "none"]
+
+
+class _Loss(Module):
+    """A module of two inputs: `loss = criterion(prediction, target)`, `criterion.backward()`."""
+
+    reduction: Reduction
+
+    def _set_reduction(self, reduction: str) -> None:
+        if reduction not in ("mean", "sum", "none"):
+            name = type(self).__name__
+            raise ValueError(f"{name}: expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
+        self.reduction = reduction  # type: ignore[assignment]
+
+    def _reduce(self, losses: Array, divisor: Array | float) -> Array:
+        """All losses, their sum, or their sum over `divisor`."""
+        if self.reduction == "none":
+            return losses
+        total: Array = losses.sum()
+        return total / divisor if self.reduction == "mean" else total
+
+    def _share(self, dloss: Any, divisor: Array | float) -> Any:
+        """The gradient that reaches each single loss: `_reduce` backwards."""
+        return dloss / divisor if self.reduction == "mean" else dloss
+
+    def recall(self, dloss: Array | float | None = None) -> tuple[Any, ...]:
+        """As `Module.recall`; without an upstream gradient it is 1, for a loss is where backward starts."""
+        shape = () if self._memory is None else self._memory.shape
+        return super().recall(np.ones(shape) if dloss is None else np.asarray(dloss))
+
+    def backward(self, dloss: Array | float | None = None) -> Array:
+        """The gradient of the prediction, of its shape.
+
+        Args:
+            dloss: the upstream gradient, of the loss's shape; 1 unless told.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define backward()")
+
+    def check_same_shape(self, prediction: Array, target: Any) -> Array:
+        """The target in the prediction's dtype; refuse one of another shape, which would broadcast.
+
+        Raises:
+            ShapeError: the shapes differ, or there is nothing to take the mean of.
+            DTypeError: either is no array of numbers.
+        """
+        self.check_array(prediction, "prediction")
+        self.check_array(target, "target", any_number=True)
+        if prediction.shape != target.shape:
+            raise ShapeError(
+                f"{self.label()}: expected a target of the prediction's shape {prediction.shape}, "
+                f"got {target.shape}"
+            )
+        self.check_not_empty(prediction)
+        return target.astype(prediction.dtype, copy=False)  # type: ignore[no-any-return]
+
+    def check_not_empty(self, prediction: Array) -> None:
+        """Refuse the mean of nothing.
+
+        Raises:
+            ShapeError: the prediction is empty and the reduction is the mean.
+        """
+        if prediction.size == 0 and self.reduction == "mean":
+            raise ShapeError(
+                f"{self.label()}: expected a prediction to take the mean of, got {prediction.shape}"
+            )
+
+    def extra_repr(self) -> str:
+        return f"reduction={self.reduction!r}"
+
+
+class MSELoss(_Loss):
+    """The mean squared error: `loss = mean (p − t)²`.
+
+    Shape:
+        - prediction p: any; target t: the same
+        - output: (), or the prediction's shape with `reduction="none"`
+
+    Args:
+        reduction: `"mean"`, `"sum"` or `"none"`.
+
+    Raises:
+        ShapeError: the target has another shape (PyTorch would broadcast it, with a warning), or there is
+            nothing to take the mean of.
+    """
+
+    def __init__(self, reduction: str = "mean") -> None:
+        self._set_reduction(reduction)
+
+    def forward(self, prediction: Array, target: Array) -> Array:
+        target = self.check_same_shape(prediction, target)
+        error = prediction - target
+        loss = self._reduce(error * error, error.size)
+        self.remember(error, output=loss)
+        return loss
+
+    def backward(self, dloss: Array | float | None = None) -> Array:
+        # dp = 2 (p − t) / n
+        dloss, error = self.recall(dloss)
+        return 2 * error * self._share(dloss, error.size)
+
+
+class BCEWithLogitsLoss(_Loss):
+    """Binary cross-entropy of logits: `loss = mean −w [ v t log σ(x) + (1 − t) log(1 − σ(x)) ]`.
+
+    The sigmoid σ is inside the loss, since `log σ(x) = −log(1 + e⁻ˣ)` can then be computed without
+    overflow: `log(1 + e⁻ˣ) = max(−x, 0) + log(1 + e^(−|x|))`.
+
+    Shape:
+        - prediction x (logits): any; target t: the same, between 0 and 1
+        - output: (), or the prediction's shape with `reduction="none"`
+
+    Args:
+        weight: w, a factor for each number, broadcast to the prediction's shape.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        pos_weight: v, a factor for the positive examples, broadcast likewise.
+
+    Raises:
+        ShapeError: the target has another shape, a weight does not broadcast, or there is nothing to take
+            the mean of.
+        ValueError: a target outside 0 … 1.
+    """
+
+    weight: Array | None
+    pos_weight: Array | None
+
+    def __init__(
+        self,
+        weight: ArrayLike | None = None,
+        reduction: str = "mean",
+        pos_weight: ArrayLike | None = None,
+    ) -> None:
+        self._set_reduction(reduction)
+        self.register_buffer("weight", None if weight is None else np.array(weight))
+        self.register_buffer("pos_weight", None if pos_weight is None else np.array(pos_weight))
+
+    def forward(self, prediction: Array, target: Array) -> Array:
+        x, t = prediction, self.check_same_shape(prediction, target)
+        if ((t < 0) | (t > 1)).any():
+            raise ValueError(f"{self.label()}: expected targets between 0 and 1, got {t.min()} … {t.max()}")
+        w, v = (self._factor(name, x) for name in ("weight", "pos_weight"))
+        e = np.exp(-np.abs(x))
+        softplus = np.maximum(-x, 0) + np.log1p(e)  # log(1 + e⁻ˣ) = −log σ(x)
+        losses = w * ((1 - t) * x + ((v - 1) * t + 1) * softplus)
+        loss = self._reduce(losses, losses.size)
+        sigmoid = np.where(x >= 0, 1, e) / (1 + e)
+        self.remember(sigmoid, t.copy(), w, v, output=loss)
+        return loss
+
+    def backward(self, dloss: Array | float | None = None) -> Array:
+        # dx = w [ (1 − t) + ((v − 1) t + 1) (σ − 1) ] / n, which is (σ − t) / n without weights
+        dloss, sigmoid, t, w, v = self.recall(dloss)
+        dx = w * ((1 - t) + ((v - 1) * t + 1) * (sigmoid - 1))
+        return dx * self._share(dloss, sigmoid.size)
+
+    def _factor(self, name: str, x: Array) -> Array | int:
+        factor: Array | None = getattr(self, name)
+        if factor is None:
+            return 1
+        try:
+            fits = np.broadcast_shapes(factor.shape, x.shape) == x.shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ShapeError(f"{self.label()}: expected {name} to broadcast to {x.shape}, got {factor.shape}")
+        return factor.astype(x.dtype)
+
+    def extra_repr(self) -> str:
+        weight, pos_weight = self.weight, self.pos_weight
+        return f"weight={_shown(weight)}, reduction={self.reduction!r}, pos_weight={_shown(pos_weight)}"
+
+
+class CrossEntropyLoss(_Loss):
+    """Softmax and negative log-likelihood in one: `loss = mean −Σ_c q_c log softmax(x)_c`.
+
+    q is the distribution that the prediction should have. For a class index t it is 1 at t and 0
+    elsewhere; label smoothing ε takes (1 − ε) q + ε/C instead (Szegedy et al. 2016); class weights w
+    multiply it. The gradient is the difference of two distributions, softmax(x) − q.
+
+    The mean over class indices divides by Σ w_t, as PyTorch does; ignored positions count for nothing.
+
+    Shape:
+        - prediction x (logits): (N, C), (N, C, d₁, …) or (C,)
+        - target t: class indices (N,), (N, d₁, …) or (), or probabilities of the prediction's shape
+        - output: (), or the shape of the class indices with `reduction="none"`
+
+    Args:
+        weight: w, one factor per class.
+        ignore_index: class indices of this value are left out.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        label_smoothing: ε, from 0 to 1.
+
+    Raises:
+        ShapeError: shapes that do not belong together, or nothing to take the mean of.
+        DTypeError: class indices that are no integers.
+        ValueError: a class index outside 0 … C−1.
+    """
+
+    weight: Array | None
+    ignore_index: int
+    label_smoothing: float
+
+    def __init__(
+        self,
+        weight: ArrayLike | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        self._set_reduction(reduction)
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(
+                f"CrossEntropyLoss: expected label_smoothing between 0 and 1, got {label_smoothing}"
+            )
+        self.register_buffer("weight", None if weight is None else np.array(weight))
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+
+    def forward(self, prediction: Array, target: Array) -> Array:
+        x = self._rows(prediction, target)  # (M, C): one row per decision
+        q, divisor = self._wanted(x, target, prediction)  # (M, C)
+        shifted = x - x.max(axis=1, keepdims=True, initial=-np.inf)
+        e = np.exp(shifted)
+        sums = e.sum(axis=1, keepdims=True)
+        log_p = shifted - np.log(sums)  # log softmax(x)
+        # −q log p, where 0 · log 0 = 0
+        losses = -(q * np.where(q == 0, _zero_unless_nan(log_p), log_p)).sum(axis=1)  # (M,)
+        loss = self._reduce(losses.reshape(self._decisions(prediction)), divisor)
+        self.remember(e / sums, q, divisor, prediction.shape, output=loss)
+        return loss
+
+    def backward(self, dloss: Array | float | None = None) -> Array:
+        # dx = (softmax(x) · Σ_c q_c − q) / divisor
+        dloss, p, q, divisor, shape = self.recall(dloss)
+        dlosses = self._share(dloss, divisor).reshape(-1, 1)  # (M, 1), or (1, 1) for one upstream number
+        dx = (p * q.sum(axis=1, keepdims=True) - q) * dlosses  # (M, C)
+        if len(shape) <= 2:
+            return dx.reshape(shape)
+        return np.moveaxis(dx.reshape(shape[0], *shape[2:], shape[1]), -1, 1).copy()  # (N, C, d₁, …)
+
+    @staticmethod
+    def _decisions(prediction: Array) -> tuple[int, ...]:
+        """The prediction's shape without its classes."""
+        return () if prediction.ndim == 1 else (prediction.shape[0], *prediction.shape[2:])
+
+    def _rows(self, prediction: Array, target: Any) -> Array:
+        """The prediction as one row of C logits per decision; shapes and dtypes checked."""
+        self.check_array(prediction, "prediction")
+        self.check_array(target, "target", any_number=True)
+        if prediction.ndim == 0:
+            raise ShapeError(f"{self.label()}: expected prediction (N, C, ...) or (C,), got ()")
+        decisions = self._decisions(prediction)
+        if target.shape not in (decisions, prediction.shape):
+            raise ShapeError(
+                f"{self.label()}: expected target {decisions} of class indices or {prediction.shape} of "
+                f"probabilities for prediction {prediction.shape}, got {target.shape}"
+            )
+        if target.shape == decisions and target.dtype.kind not in "iu":
+            raise DTypeError(f"{self.label()}: expected target of integer class indices, got {target.dtype}")
+        if target.shape == prediction.shape and target.dtype.kind != "f":
+            raise DTypeError(f"{self.label()}: expected target of floating probabilities, got {target.dtype}")
+        self.check_not_empty(prediction)
+        return _to_rows(prediction)
+
+    def _wanted(self, x: Array, target: Array, prediction: Array) -> tuple[Array, Array | float]:
+        """The weighted distribution q that each row should have, and what the mean divides by."""
+        rows, classes = x.shape
+        weight = np.ones(classes, x.dtype) if self.weight is None else self.weight.astype(x.dtype)
+        if weight.shape != (classes,):
+            raise ShapeError(f"{self.label()}: expected weight ({classes},), got {weight.shape}")
+        smooth = self.label_smoothing
+        if target.shape == prediction.shape:
+            q = _to_rows(target).astype(x.dtype, copy=False) * (1 - smooth) + smooth / classes
+            return q * weight, max(rows, 1)
+
+        labels = target.reshape(-1)
+        kept = labels != self.ignore_index
+        wrong = kept & ((labels < 0) | (labels >= classes))
+        if wrong.any():
+            where = int(wrong.argmax())
+            raise ValueError(
+                f"{self.label()}: expected class indices from 0 to {classes - 1} (or ignore_index "
+                f"{self.ignore_index}), got {labels[where]} at position {where}"
+            )
+        inside = np.where(kept, labels, 0)
+        q = np.full_like(x, smooth / classes)
+        q[np.arange(rows), inside] += 1 - smooth
+        q *= weight * kept[:, None]
+        divisor = (weight[inside] * kept).sum()
+        return q, divisor
+
+    def extra_repr(self) -> str:
+        return (
+            f"weight={_shown(self.weight)}, ignore_index={self.ignore_index}, reduction={self.reduction!r}, "
+            f"label_smoothing={self.label_smoothing}"
+        )
+
+
+def _to_rows(x: Array) -> Array:
+    """(N, C, d₁, …) → (N·d₁·…, C), and (C,) → (1, C)."""
+    return np.moveaxis(x, 1, -1).reshape(-1, x.shape[1]) if x.ndim > 1 else x.reshape(1, -1)
+
+
+def _zero_unless_nan(log_p: Array) -> Array:
+    """0 where a logarithm is −∞, so that nothing times it is nothing; a NaN stays to be seen."""
+    return np.where(np.isneginf(log_p), 0, log_p)
+
+
+def _shown(weight: Array | None) -> str:
+    return "None" if weight is None else np.array2string(weight, separator=", ", threshold=8)

@@ -1,0 +1,221 @@
+"""Pooling layers: fewer pixels, each standing for a window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minidl import kernels
+from minidl.array import Array
+from minidl.errors import ShapeError
+from minidl.kernels.geometry import Pair, Size2d, output_size, pair
+from minidl.nn.module import Module
+
+__all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d"]
+
+
+class _Pool2d(Module):
+    """What max- and average pooling share: a window, a stride, a padding."""
+
+    kernel_size: Pair
+    stride: Pair
+    padding: Pair
+    dilation: Pair = (1, 1)
+    ceil_mode: bool
+
+    def _set_window(self, kernel_size: Size2d, stride: Size2d | None, padding: Size2d) -> None:
+        name = type(self).__name__
+        self.kernel_size = pair(kernel_size, f"{name}: kernel_size", 1)
+        self.stride = self.kernel_size if stride is None else pair(stride, f"{name}: stride", 1)
+        self.padding = pair(padding, f"{name}: padding")
+        for pad, kernel in zip(self.padding, self.kernel_size, strict=True):
+            if 2 * pad > kernel:
+                raise ValueError(
+                    f"{name}: expected padding of at most half the kernel, "
+                    f"got padding={padding} for kernel_size={kernel_size}"
+                )
+
+    def _check_fits(self, x: Array) -> None:
+        self.check_input(x, "N", "C", "H", "W")
+        for axis, name in ((0, "height"), (1, "width")):
+            size = x.shape[2 + axis]
+            geometry = (self.kernel_size[axis], self.stride[axis], self.padding[axis], self.dilation[axis])
+            if output_size(size, *geometry, self.ceil_mode) < 1:
+                raise ShapeError(
+                    f"{self.label()}: expected an input whose {name}, with padding, holds a window of "
+                    f"{self.kernel_size[axis]}, got {size} + 2·{self.padding[axis]} in {x.shape}"
+                )
+
+
+class MaxPool2d(_Pool2d):
+    """The largest number of every window (Ranzato et al. 2007).
+
+    The padding counts as −∞. The gradient goes to the number that won; among equals the first in
+    reading order.
+
+    Shape:
+        - input: (N, C, H, W)
+        - output: (N, C, OH, OW), OH = ⌊(H + 2·padding − dilation·(kh − 1) − 1) / stride⌋ + 1
+          (⌈…⌉ with `ceil_mode`)
+
+    Args:
+        kernel_size: cells of a window, one number or (kh, kw).
+        stride: cells between two windows; the kernel's size unless told.
+        padding: cells on each side, at most half the kernel.
+        dilation: cells between two taps of a window.
+        return_indices: True returns (output, positions of the winners h·W + w) instead of the output.
+        ceil_mode: True keeps a last window that hangs over the end.
+
+    Raises:
+        ValueError: sizes below 1, or padding beyond half the kernel.
+        ShapeError: an input of another rank, or smaller than a window.
+    """
+
+    return_indices: bool
+
+    def __init__(
+        self,
+        kernel_size: Size2d,
+        stride: Size2d | None = None,
+        padding: Size2d = 0,
+        dilation: Size2d = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        self._set_window(kernel_size, stride, padding)
+        self.dilation = pair(dilation, "MaxPool2d: dilation", 1)
+        self.return_indices = return_indices
+        self.ceil_mode = ceil_mode
+
+    def forward(self, x: Array) -> Array | tuple[Array, Array]:
+        self._check_fits(x)
+        y, indices = kernels.max_pool2d(
+            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        )
+        self.remember(indices, x.shape, output=y)
+        return (y, indices.copy()) if self.return_indices else y
+
+    def backward(self, dy: Array) -> Array:
+        # dx[where the window's largest number was] += dy
+        dy, indices, input_shape = self.recall(dy)
+        return kernels.max_pool2d_input_grad(dy, indices, input_shape)
+
+    def extra_repr(self) -> str:
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"dilation={self.dilation}, return_indices={self.return_indices}, ceil_mode={self.ceil_mode}"
+        )
+
+
+class AvgPool2d(_Pool2d):
+    """The mean of every window (LeCun et al. 1998).
+
+    Shape:
+        - input: (N, C, H, W)
+        - output: (N, C, OH, OW), OH = ⌊(H + 2·padding − kh) / stride⌋ + 1 (⌈…⌉ with `ceil_mode`)
+
+    Args:
+        kernel_size: cells of a window, one number or (kh, kw).
+        stride: cells between two windows; the kernel's size unless told.
+        padding: zeros on each side, at most half the kernel.
+        ceil_mode: True keeps a last window that hangs over the end.
+        count_include_pad: whether the padding's zeros count as cells of the mean.
+        divisor_override: a fixed divisor in place of the number of cells.
+
+    Raises:
+        ValueError: sizes below 1, padding beyond half the kernel, or a divisor of 0.
+        ShapeError: an input of another rank, or smaller than a window.
+    """
+
+    count_include_pad: bool
+    divisor_override: int | None
+
+    def __init__(
+        self,
+        kernel_size: Size2d,
+        stride: Size2d | None = None,
+        padding: Size2d = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        self._set_window(kernel_size, stride, padding)
+        if divisor_override == 0:
+            raise ValueError("AvgPool2d: expected a divisor_override other than 0, got 0")
+        self.ceil_mode = ceil_mode
+        self.count_include_pad = count_include_pad
+        self.divisor_override = divisor_override
+
+    def forward(self, x: Array) -> Array:
+        self._check_fits(x)
+        y = kernels.avg_pool2d(x, *self._how())
+        self.remember(x.shape, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dx = dy / cells, for every cell of the window
+        dy, input_shape = self.recall(dy)
+        return kernels.avg_pool2d_input_grad(dy, input_shape, *self._how())
+
+    def _how(self) -> tuple[Pair, Pair, Pair, bool, bool, int | None]:
+        window = (self.kernel_size, self.stride, self.padding)
+        return *window, self.ceil_mode, self.count_include_pad, self.divisor_override
+
+    def extra_repr(self) -> str:
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"ceil_mode={self.ceil_mode}, count_include_pad={self.count_include_pad}, "
+            f"divisor_override={self.divisor_override}"
+        )
+
+
+class AdaptiveAvgPool2d(Module):
+    """Means over a grid of windows that covers the image, so that every image gives the same size.
+
+    Window i reaches from ⌊i·H/OH⌋ to ⌈(i+1)·H/OH⌉; `AdaptiveAvgPool2d(1)` is global average pooling
+    (Lin et al. 2013).
+
+    Shape:
+        - input: (N, C, H, W)
+        - output: (N, C, OH, OW)
+
+    Args:
+        output_size: one number or (OH, OW); None in a pair keeps the input's size there.
+
+    Raises:
+        ValueError: sizes below 1.
+        ShapeError: an input of another rank, or without pixels.
+    """
+
+    output_size: int | Sequence[int | None] | None
+
+    def __init__(self, output_size: int | Sequence[int | None] | None) -> None:
+        sizes = [output_size] * 2 if isinstance(output_size, int | None) else list(output_size)
+        if len(sizes) != 2 or not all(
+            s is None or (isinstance(s, int | np.integer) and s >= 1) for s in sizes
+        ):
+            raise ValueError(
+                f"AdaptiveAvgPool2d: expected output_size of at least 1, or a pair, got {output_size!r}"
+            )
+        self.output_size = output_size
+
+    def forward(self, x: Array) -> Array:
+        self.check_input(x, "N", "C", "H", "W")
+        if 0 in x.shape[1:]:
+            raise ShapeError(f"{self.label()}: expected an input (N, C, H, W) with pixels, got {x.shape}")
+        wanted = [self.output_size] * 2 if isinstance(self.output_size, int | None) else self.output_size
+        height, width = (
+            have if want is None else want for want, have in zip(wanted, x.shape[2:], strict=True)
+        )
+        y = kernels.adaptive_avg_pool2d(x, (height, width))
+        self.remember(x.shape, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dx = dy / cells, for every cell of the window
+        dy, input_shape = self.recall(dy)
+        return kernels.adaptive_avg_pool2d_input_grad(dy, input_shape)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
