@@ -28,7 +28,7 @@ class ReLU(Module):
         self.inplace = inplace
 
     def forward(self, x: Array) -> Array:
-        self.check_input(x, "*")
+        self.check_array(x)
         y = np.maximum(x, 0)
         self.remember(x > 0, output=y)
         return y
@@ -52,7 +52,7 @@ class Sigmoid(Module):
     """
 
     def forward(self, x: Array) -> Array:
-        self.check_input(x, "*")
+        self.check_array(x)
         e = np.exp(-np.abs(x))
         y = np.where(x >= 0, 1, e) / (1 + e)
         self.remember(y.copy(), output=y)
@@ -72,7 +72,7 @@ class Tanh(Module):
     """
 
     def forward(self, x: Array) -> Array:
-        self.check_input(x, "*")
+        self.check_array(x)
         y = np.tanh(x)
         self.remember(y.copy(), output=y)
         return y
@@ -105,7 +105,7 @@ class Softmax(Module):
         self.dim = dim
 
     def forward(self, x: Array) -> Array:
-        self.check_input(x, "*")
+        self.check_array(x)
         dim = (0 if x.ndim in (0, 1, 3) else 1) if self.dim is None else self.dim
         self.check_dim(x, dim)
         e = np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf))

@@ -42,7 +42,7 @@ class Dropout(Module):
         self.rng = rng
 
     def forward(self, x: Array) -> Array:
-        self.check_input(x, "*")
+        self.check_array(x)
         if not self.training or self.p == 0:
             y = x.copy()
             self.remember(None, output=y)

@@ -32,7 +32,7 @@ class Flatten(Module):
         self.end_dim = end_dim
 
     def forward(self, x: Array) -> Array:
-        self.check_input(x, "*")
+        self.check_array(x)
         self.check_dim(x, self.start_dim)
         self.check_dim(x, self.end_dim)
         rank = max(x.ndim, 1)

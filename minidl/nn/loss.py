@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,19 +13,17 @@ from minidl.nn.module import Module
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "MSELoss"]
 
-Reduction = Literal["mean", "sum", "none"]
-
 
 class _Loss(Module):
     """A module of two inputs: `loss = criterion(prediction, target)`, `criterion.backward()`."""
 
-    reduction: Reduction
+    reduction: str  # mean, sum or none
 
     def _set_reduction(self, reduction: str) -> None:
         if reduction not in ("mean", "sum", "none"):
             name = type(self).__name__
             raise ValueError(f"{name}: expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
-        self.reduction = reduction  # type: ignore[assignment]
+        self.reduction = reduction
 
     def _reduce(self, losses: Array, divisor: Array | float) -> Array:
         """All losses, their sum, or their sum over `divisor`."""
@@ -66,7 +64,7 @@ class _Loss(Module):
                 f"got {target.shape}"
             )
         self.check_not_empty(prediction)
-        return target.astype(prediction.dtype, copy=False)  # type: ignore[no-any-return]
+        return target.astype(prediction.dtype, copy=False)
 
     def check_not_empty(self, prediction: Array) -> None:
         """Refuse the mean of nothing.
@@ -284,6 +282,11 @@ class CrossEntropyLoss(_Loss):
             raise ShapeError(f"{self.label()}: expected weight ({classes},), got {weight.shape}")
         smooth = self.label_smoothing
         if target.shape == prediction.shape:
+            if self.ignore_index >= 0:
+                raise ValueError(
+                    f"{self.label()}: expected class indices as target with ignore_index "
+                    f"{self.ignore_index}, got probabilities, of which none can be ignored"
+                )
             q = _to_rows(target).astype(x.dtype, copy=False) * (1 - smooth) + smooth / classes
             return q * weight, max(rows, 1)
 

@@ -124,9 +124,9 @@ class Module:
             DTypeError: the input is no array of float32 or float64.
         """
         self.check_array(x, what)
-        any_rank = bool(expected) and expected[0] == "*"
+        any_rank = expected[0] == "*"
         sizes = expected[1:] if any_rank else expected
-        shape = x.shape[-len(sizes) :] if any_rank and sizes else x.shape
+        shape = x.shape[-len(sizes) :] if any_rank else x.shape
         fits = len(shape) == len(sizes) and all(
             isinstance(size, str) or size == given for size, given in zip(sizes, shape, strict=True)
         )
