@@ -1,0 +1,21 @@
+"""The exponent has the wrong sign: this is σ(−x)."""
+
+import numpy as np
+
+
+def sigmoid(x):
+    z = np.exp(-np.abs(x))
+    return np.where(x <= 0, 1.0, z) / (1.0 + z)
+
+
+def sigmoid_backward(dy, y):
+    return dy * y * (1.0 - y)
+
+
+def neuron(x, a, b):
+    return sigmoid(a * x + b)
+
+
+def neuron_backward(dy, x, a, y):
+    dz = sigmoid_backward(dy, y)
+    return dz * a, (dz * x).sum(), dz.sum()

@@ -1,0 +1,20 @@
+"""e^x / (1 + e^x) is inf / inf where x is large."""
+
+import numpy as np
+
+
+def sigmoid(x):
+    return np.exp(x) / (1.0 + np.exp(x))
+
+
+def sigmoid_backward(dy, y):
+    return dy * y * (1.0 - y)
+
+
+def neuron(x, a, b):
+    return sigmoid(a * x + b)
+
+
+def neuron_backward(dy, x, a, y):
+    dz = sigmoid_backward(dy, y)
+    return dz * a, (dz * x).sum(), dz.sum()
