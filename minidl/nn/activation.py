@@ -53,15 +53,15 @@ class Sigmoid(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        e = np.exp(-np.abs(x))
-        y = np.where(x >= 0, 1, e) / (1 + e)
+        e = np.exp(-np.abs(x))  # never above 1, so eq. 4.1 does not overflow
+        y = np.where(x >= 0, 1, e) / (1 + e)  # eq. 4.2
         self.remember(y.copy(), output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy · y (1 − y)
         dy, y = self.recall(dy)
-        return dy * y * (1 - y)
+        return dy * y * (1 - y)  # eq. 4.3
 
 
 class Tanh(Module):

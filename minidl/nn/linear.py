@@ -59,7 +59,7 @@ class Linear(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_input(x, "*", self.in_features)
-        y = x @ self.weight.astype(x.dtype).T  # (*, out)                         eq. linear.forward
+        y = x @ self.weight.astype(x.dtype).T  # (*, out)  eq. 12.1
         if self.bias is not None:
             y = y + self.bias.astype(x.dtype)
         self.remember(x, output=y)
@@ -70,10 +70,10 @@ class Linear(Module):
         dy, x = self.recall(dy)
         dy2 = dy.reshape(-1, self.out_features)  # (N, out): all leading dimensions are one batch
         x2 = x.reshape(-1, self.in_features)  # (N, in)
-        self.weight.add_grad(dy2.T @ x2)  # (out, in)                             eq. linear.dW
+        self.weight.add_grad(dy2.T @ x2)  # (out, in)  eq. 12.2
         if self.bias is not None:
-            self.bias.add_grad(dy2.sum(axis=0))  # (out,)                         eq. linear.db
-        return dy @ self.weight.astype(dy.dtype)  # (*, in)                       eq. linear.dx
+            self.bias.add_grad(dy2.sum(axis=0))  # (out,)  eq. 12.3
+        return dy @ self.weight.astype(dy.dtype)  # (*, in)  eq. 12.4
 
     def extra_repr(self) -> str:
         return (

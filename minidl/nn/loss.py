@@ -234,9 +234,9 @@ class CrossEntropyLoss(_Loss):
         shifted = x - x.max(axis=1, keepdims=True, initial=-np.inf)
         e = np.exp(shifted)
         sums = e.sum(axis=1, keepdims=True)
-        log_p = shifted - np.log(sums)  # log softmax(x)
+        log_p = shifted - np.log(sums)  # log softmax(x): the logarithm of eq. 15.1
         # −q log p, where 0 · log 0 = 0
-        losses = -(q * np.where(q == 0, _zero_unless_nan(log_p), log_p)).sum(axis=1)  # (M,)
+        losses = -(q * np.where(q == 0, _zero_unless_nan(log_p), log_p)).sum(axis=1)  # (M,)  eq. 15.2
         loss = self._reduce(losses.reshape(self._decisions(prediction)), divisor)
         self.remember(e / sums, q, divisor, prediction.shape, output=loss)
         return loss
@@ -245,7 +245,7 @@ class CrossEntropyLoss(_Loss):
         # dx = (softmax(x) · Σ_c q_c − q) / divisor
         dloss, p, q, divisor, shape = self.recall(dloss)
         dlosses = self._share(dloss, divisor).reshape(-1, 1)  # (M, 1), or (1, 1) for one upstream number
-        dx = (p * q.sum(axis=1, keepdims=True) - q) * dlosses  # (M, C)
+        dx = (p * q.sum(axis=1, keepdims=True) - q) * dlosses  # (M, C)  eq. 15.3
         if len(shape) <= 2:
             return dx.reshape(shape)
         return np.moveaxis(dx.reshape(shape[0], *shape[2:], shape[1]), -1, 1).copy()  # (N, C, d₁, …)

@@ -88,4 +88,4 @@ class SGD(Optimizer):
                 b *= mu
                 b += (1 - tau) * g if tau != 0 else g
             d = g + mu * b if group["nesterov"] else b
-        theta -= lr * d
+        theta -= lr * d  # eq. 15.4
