@@ -1,0 +1,18 @@
+"""Public proofs: check a gradient, put a layer or an optimizer through everything that it must do."""
+
+from minidl.testing.component import CHECKS, Sample, Wrong, check_component
+from minidl.testing.gradients import GradientCheck, TensorCheck, gradient_check, numerical_gradient
+from minidl.testing.planted import Bug, planted
+
+__all__ = [
+    "CHECKS",
+    "Bug",
+    "GradientCheck",
+    "Sample",
+    "TensorCheck",
+    "Wrong",
+    "check_component",
+    "gradient_check",
+    "numerical_gradient",
+    "planted",
+]

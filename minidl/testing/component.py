@@ -1,0 +1,489 @@
+"""One check for every component: what any layer, loss or network must do, whoever wrote it.
+
+A `Sample` says how to build a component and what to feed it. `check_component` puts it through all of
+`CHECKS`; each check is a function of one sample that raises AssertionError when its promise is broken.
+They are public, so that a layer of your own can be put through them too:
+
+```python
+check_component(Sample(lambda: MyLayer(3), lambda rng, n: (rng.standard_normal((n, 3)),)))
+```
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minidl.array import Array, default_generator, get_rng_state, manual_seed, set_rng_state
+from minidl.errors import BackwardError, DTypeError, ShapeError, StateDictError
+from minidl.kernels.registry import use_backend
+from minidl.nn import Module
+from minidl.testing.gradients import gradient_check
+
+__all__ = ["CHECKS", "Sample", "Wrong", "check_component"]
+
+Inputs = tuple[Array, ...]
+
+
+class Wrong(NamedTuple):
+    """An input that must be refused.
+
+    Attributes:
+        make_inputs: gives the inputs.
+        error: what must be raised.
+        says: what the message must hold, such as the class, the expected and the given shape.
+    """
+
+    make_inputs: Callable[[], tuple[Any, ...]]
+    error: type[Exception]
+    says: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How to build a component, and what to feed it.
+
+    Attributes:
+        make: builds the component, float32 as users get it.
+        inputs: (rng, n) → inputs for a batch of n, floating ones in float64. For functions with kinks
+            the numbers must keep away from them.
+        name: what a test calls it; the class and its arguments unless told.
+        torch: builds the same component in PyTorch; None where PyTorch has none.
+        wrong: inputs that must be refused.
+        elements: check only that many numbers of each tensor against central differences.
+        differs_in_eval: why training and evaluation differ; empty: they must not.
+        refuses_one: why a batch of one is refused in training; empty: it must work.
+        refuses_none: why a batch of none is refused; empty: it must work.
+        swallows_nan: why a NaN need not come out; empty: it must.
+    """
+
+    make: Callable[[], Module]
+    inputs: Callable[[np.random.Generator, int], Inputs]
+    name: str = ""
+    torch: Callable[[], Any] | None = None
+    wrong: tuple[Wrong, ...] = ()
+    elements: int | None = None
+    differs_in_eval: str = ""
+    refuses_one: str = ""
+    refuses_none: str = ""
+    swallows_nan: str = ""
+
+    def __str__(self) -> str:
+        return self.name or repr(self.make()).split("\n")[0]
+
+
+class Run(NamedTuple):
+    """What one forward and backward gave."""
+
+    y: Array
+    dxs: tuple[Array, ...]
+    grads: dict[str, Array]
+
+    @property
+    def arrays(self) -> list[Array]:
+        return [self.y, *self.dxs, *self.grads.values()]
+
+
+def check_component(sample: Sample) -> None:
+    """Put a component through every check.
+
+    Raises:
+        AssertionError: a promise is broken; the message says which.
+    """
+    for check in CHECKS.values():
+        check(sample)
+
+
+# -------------------------------------------------------------------- helpers
+
+
+@contextmanager
+def _seeded(seed: int = 0) -> Iterator[np.random.Generator]:
+    """A seeded world, and a generator for the test's own numbers; the outer world comes back after."""
+    outer = get_rng_state()
+    manual_seed(seed)
+    try:
+        yield np.random.default_rng(seed)
+    finally:
+        set_rng_state(outer)
+
+
+def _require(promise: Any, message: str) -> None:
+    """Like `assert`, but also under `python -O`."""
+    if not promise:
+        raise AssertionError(message)
+
+
+def _output(result: Any) -> Array:
+    return np.asarray(result[0] if isinstance(result, tuple) else result)
+
+
+def _run(module: Module, inputs: Inputs, dy: Array | None = None, seed: int = 0) -> Run:
+    """Forward and backward with fixed random draws and a random upstream gradient."""
+    module.zero_grad()
+    with _seeded(seed) as rng:
+        y = _output(module(*inputs))
+        dy = np.asarray(rng.standard_normal(y.shape), y.dtype) if dy is None else dy
+        dx = module.backward(dy)
+    grads = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+    return Run(y, dx if isinstance(dx, tuple) else (dx,), grads)
+
+
+def _cast(inputs: Inputs, dtype: Any) -> Inputs:
+    return tuple(x.astype(dtype) if x.dtype.kind == "f" else x for x in inputs)
+
+
+def _same(one: Run, other: Run, what: str, rtol: float = 0.0, atol: float = 0.0) -> None:
+    """Raise unless two runs agree; with no tolerance, in every bit."""
+    _require(one.grads.keys() == other.grads.keys(), f"{what}: other parameters got gradients")
+    names = ["y", *(f"dx{i}" for i in range(len(one.dxs))), *one.grads]
+    for name, a, b in zip(names, one.arrays, other.arrays, strict=True):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol, err_msg=f"{what}: {name}", strict=True)
+
+
+def _module(sample: Sample, seed: int = 1) -> Module:
+    """The component in float64, with parameters and buffers away from their special starting values."""
+    with _seeded(seed) as rng:
+        module = sample.make().double()
+        for parameter in module.parameters():
+            parameter.data += 0.1 * rng.standard_normal(parameter.shape)
+        for name, buffer in module.named_buffers():
+            if buffer.dtype.kind == "f" and name.rpartition(".")[2].startswith("running"):
+                buffer += rng.random(buffer.shape)
+    return module
+
+
+def _inputs(sample: Sample, n: int = 3, seed: int = 2) -> Inputs:
+    return sample.inputs(np.random.default_rng(seed), n)
+
+
+def _expect(error: type[Exception], says: tuple[str, ...], call: Callable[[], Any], what: str) -> None:
+    try:
+        call()
+    except error as caught:
+        for text in says:
+            _require(text in str(caught), f"{what}: expected {text!r} in the message, got: {caught}")
+    else:
+        raise AssertionError(f"{what}: expected {error.__name__}, nothing was raised")
+
+
+# -------------------------------------------------------------------- gradients
+
+
+def check_gradients(sample: Sample) -> None:
+    """1, 2: every gradient of every input and parameter agrees with central differences."""
+    gradient_check(_module(sample), *_inputs(sample), elements=sample.elements)
+
+
+def check_gradients_in_eval(sample: Sample) -> None:
+    """The same in evaluation, when asked to remember."""
+    module = _module(sample).eval(remember=True)
+    gradient_check(module, *_inputs(sample), elements=sample.elements)
+
+
+def check_memory_layouts(sample: Sample) -> None:
+    """3: Fortran order, gaps, negative strides and read-only arrays give the same."""
+    module, inputs = _module(sample), _inputs(sample)
+    expected = _run(module, inputs)
+    with _seeded() as rng:
+        dy = np.asarray(rng.standard_normal(expected.y.shape))
+    layouts: dict[str, Callable[[Array], Array]] = {
+        "Fortran order": np.asfortranarray,
+        "gaps": lambda a: np.repeat(a, 2, axis=-1)[..., ::2] if a.ndim else a,
+        "negative strides": lambda a: np.flip(np.flip(a).copy()) if a.ndim else a,
+        "read-only": _read_only,
+    }
+    module = _module(sample)
+    for name, lay_out in layouts.items():
+        module.load_state_dict(_module(sample).state_dict())
+        found = _run(module, tuple(lay_out(x) for x in inputs), lay_out(dy))
+        _same(found, expected, name, rtol=1e-11, atol=1e-13)
+
+
+def _read_only(a: Array) -> Array:
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+# -------------------------------------------------------------------- shape and dtype
+
+
+def check_small_batches(sample: Sample) -> None:
+    """4: a batch of one works, and a batch of none gives the right empty shape and zero gradients."""
+    module = _module(sample)
+    three = _run(module, _inputs(sample, 3)).y.shape
+    for n, refusal in ((1, sample.refuses_one), (0, sample.refuses_none)):
+        inputs = _inputs(sample, n)
+        if refusal:
+            _expect(ShapeError, (module.label(),), lambda x=inputs: module(*x), f"batch {n}")  # type: ignore[misc]
+            continue
+        found = _run(module, inputs)
+        _require(found.y.shape == ((n, *three[1:]) if three else ()), f"batch {n}: output {found.y.shape}")
+        for x, dx in zip(inputs, found.dxs, strict=False):
+            _require(dx.shape == x.shape, f"batch {n}: expected dx {x.shape}, got {dx.shape}")
+        if n == 0:
+            _require(
+                all(not g.any() for g in found.grads.values()), "batch 0: a parameter's gradient is not 0"
+            )
+            _require(
+                set(found.grads) == {k for k, _ in module.named_parameters()},
+                "batch 0: a gradient is missing",
+            )
+
+
+def check_dtypes(sample: Sample) -> None:
+    """5: float32 in, float32 out; float64 in, float64 out; gradients, state and buffers included."""
+    for dtype in (np.float32, np.float64):
+        module = sample.make().to(dtype)
+        found = _run(module, _cast(_inputs(sample), dtype))
+        for array in [*found.arrays, *module.state_dict().values()]:
+            if array.dtype.kind == "f":
+                _require(array.dtype == dtype, f"{np.dtype(dtype)} in, {array.dtype} out")
+    for here, there in ((np.float32, np.float64), (np.float64, np.float32)):
+        found = _run(sample.make().to(here), _cast(_inputs(sample), there))
+        for array in (found.y, *found.dxs):
+            _require(
+                array.dtype == there, f"{np.dtype(there)} into a {np.dtype(here)} module, {array.dtype} out"
+            )
+        for grad in found.grads.values():
+            _require(grad.dtype == here, f"a {grad.dtype} gradient for a {np.dtype(here)} parameter")
+
+
+def check_errors(sample: Sample) -> None:
+    """6: a wrong rank, size or dtype is refused by a message with the class, the expected and the given."""
+    module, inputs = _module(sample), _inputs(sample)
+    for wrong in sample.wrong:
+        _expect(wrong.error, wrong.says, lambda w=wrong: module(*w.make_inputs()), "wrong input")  # type: ignore[misc]
+    first, *rest = inputs
+    integers = (np.zeros(first.shape, np.int64), *rest)
+    complexes = (first.astype(np.complex128), *rest)
+    _expect(DTypeError, ("float32 or float64", "int64"), lambda: module(*integers), "integers")
+    _expect(DTypeError, ("float32 or float64", "complex128"), lambda: module(*complexes), "complex numbers")
+    _expect(DTypeError, ("an array", "list"), lambda: module(first.tolist(), *rest), "a list")
+    y = _output(module(*inputs))
+    _expect(
+        ShapeError,
+        (str(y.shape), str((7, *y.shape))),
+        lambda: module.backward(np.zeros((7, *y.shape))),
+        "an upstream gradient of another shape",
+    )
+
+
+# -------------------------------------------------------------------- state and purity
+
+
+def check_purity(sample: Sample) -> None:
+    """7: inputs and upstream gradients are not changed, and results share no memory with anything."""
+    module, inputs = _module(sample), _inputs(sample)
+    with _seeded() as rng:
+        y = _output(module(*inputs))
+        dy = np.asarray(rng.standard_normal(y.shape))
+    before = [a.copy() for a in (*inputs, dy)]
+    found = _run(module, inputs, dy)
+    for name, a, b in zip(
+        [*(f"input {i}" for i in range(len(inputs))), "dy"], (*inputs, dy), before, strict=True
+    ):
+        np.testing.assert_array_equal(a, b, err_msg=f"{name} was changed")
+    given = [*inputs, dy, *(p.data for p in module.parameters()), *module.buffers()]
+    for i, result in enumerate(found.arrays):
+        for other in [*given, *found.arrays[:i]]:
+            _require(not np.shares_memory(result, other), f"result {i} shares memory with something else")
+
+    with _seeded() as rng:  # whoever writes into the output must not reach what backward needs
+        y = module(*inputs)
+        y = y[0] if isinstance(y, tuple) else y
+        if isinstance(y, np.ndarray):
+            y[...] = np.nan
+        dx = module.backward(dy)
+    for a, b in zip(dx if isinstance(dx, tuple) else (dx,), found.dxs, strict=True):
+        np.testing.assert_array_equal(a, b, err_msg="writing into the output changed the gradient")
+
+
+def check_seeds(sample: Sample) -> None:
+    """8: the same seed gives the same bits, and NumPy's global generator is left alone."""
+    legacy = repr(np.random.get_state())  # noqa: NPY002
+    runs = []
+    for _ in range(2):
+        with _seeded(5):
+            runs.append(_run(sample.make().double(), _inputs(sample), seed=6))
+    _same(*runs, "same seed")
+    _require(repr(np.random.get_state()) == legacy, "np.random's global state was touched")  # noqa: NPY002
+
+
+def check_modes(sample: Sample) -> None:
+    """9: training and evaluation differ only where it is declared, and evaluation changes no state."""
+    module, inputs = _module(sample), _inputs(sample)
+    before = module.state_dict()
+    rng_before = default_generator().bit_generator.state
+    with_eval = _output(module.eval()(*inputs))
+    _require(default_generator().bit_generator.state == rng_before, "eval() drew random numbers")
+    for name, values in module.state_dict().items():
+        np.testing.assert_array_equal(values, before[name], err_msg=f"eval() changed {name}")
+    with _seeded():
+        with_train = _output(module.train()(*inputs))
+    differs = not np.array_equal(with_eval, with_train)
+    _require(
+        differs == bool(sample.differs_in_eval),
+        "train() and eval() differ, undeclared"
+        if differs
+        else "train() and eval() agree, declared to differ",
+    )
+    module.eval()(*inputs)
+    _expect(BackwardError, ("eval",), lambda: module.backward(np.zeros(1)), "backward in eval()")
+
+
+def check_state_dict(sample: Sample) -> None:
+    """10: a state dict makes another module the same; a bad one is refused whole, every key named."""
+    source, target, inputs = _module(sample, 1), _module(sample, 2), _inputs(sample)
+    state = source.state_dict()
+    target.load_state_dict(state)
+    _same(_run(target, inputs), _run(source, inputs), "after load_state_dict")
+
+    before = target.state_dict()
+    bad = {"no.such.key": np.zeros(1), **{name: values + 1 for name, values in state.items()}}
+    named = ["unexpected: no.such.key"]
+    if state:
+        lost, *others = state
+        del bad[lost]
+        named.append(f"missing: {lost}")
+        if others:
+            bad[others[-1]] = np.zeros((9, 9, 9))
+            named.append(f"misshapen: {others[-1]}")
+    _expect(StateDictError, tuple(named), lambda: target.load_state_dict(bad), "a bad state dict")
+    for name, values in target.state_dict().items():
+        np.testing.assert_array_equal(values, before[name], err_msg=f"a bad state dict changed {name}")
+
+
+def check_copies(sample: Sample) -> None:
+    """11: deepcopy and pickle give an independent equal; repr shows every constructor argument."""
+    module, inputs = _module(sample), _inputs(sample)
+    for how, other in (
+        ("deepcopy", copy.deepcopy(module)),
+        ("pickle", pickle.loads(pickle.dumps(module))),
+    ):
+        _same(_run(other, inputs), _run(_module(sample), inputs), how)
+        for mine, theirs in zip(module.parameters(), other.parameters(), strict=True):
+            _require(not np.shares_memory(mine.data, theirs.data), f"{how} shares parameters")
+    shown = repr(module)
+    for name, parameter in inspect.signature(type(module)).parameters.items():
+        if parameter.kind is parameter.VAR_POSITIONAL or name in ("rng", "dtype"):
+            continue
+        value = str(getattr(module, name))
+        _require(f"{name}=" in shown or value in shown, f"repr does not show {name}: {shown}")
+
+
+def check_order_of_calls(sample: Sample) -> None:
+    """12: backward before forward, or twice, is refused; two rounds of forward and backward add up."""
+    module, inputs = _module(sample), _inputs(sample)
+    dy = np.ones(_output(_module(sample)(*inputs)).shape)
+    says = ("forward",)
+    _expect(BackwardError, says, lambda: module.backward(dy), "backward before forward")
+    once = _run(module, inputs)
+    _expect(BackwardError, says, lambda: module.backward(dy), "backward twice")
+    module.load_state_dict(_module(sample).state_dict())
+    with _seeded() as rng:
+        module(*inputs)
+        module.backward(rng.standard_normal(once.y.shape))
+    for name, parameter in module.named_parameters():
+        _require(parameter.grad is not None, f"no gradient for {name}")
+        np.testing.assert_allclose(
+            parameter.grad, 2 * once.grads[name], rtol=1e-12, err_msg=f"two rounds do not add up: {name}"
+        )
+
+
+def check_extremes(sample: Sample) -> None:
+    """13: a NaN comes out as NaN; inputs of ±10⁴ give finite results, without a warning."""
+    module, inputs = _module(sample), _inputs(sample)
+    first, *rest = inputs
+    poisoned = first.copy()
+    poisoned.reshape(-1)[0] = np.nan
+    if not sample.swallows_nan:
+        with np.errstate(all="ignore"), _seeded():
+            _require(np.isnan(_output(module.eval()(poisoned, *rest))).any(), "a NaN went in, none came out")
+        module.train()
+    large = np.where(np.arange(first.size) % 2, 1e4, -1e4).reshape(first.shape)
+    with np.errstate(all="raise", under="ignore"):
+        found = _run(module, (large, *rest))
+    for array in found.arrays:
+        _require(np.isfinite(array).all(), "inputs of ±1e4 gave something that is not finite")
+
+
+# -------------------------------------------------------------------- agreement
+
+
+def check_torch(sample: Sample) -> None:
+    """14: PyTorch gives the same, forward and backward (nothing to do where it has no such component)."""
+    if sample.torch is None:
+        return
+    import torch
+
+    for dtype, rtol, atol in ((np.float64, 1e-7, 1e-9), (np.float32, 1.3e-6, 1e-5)):
+        module = _module(sample).to(dtype)
+        theirs = sample.torch().to(torch.float64 if dtype == np.float64 else torch.float32)
+        theirs.load_state_dict({name: torch.tensor(v) for name, v in module.state_dict().items()})
+        inputs = _cast(_inputs(sample), dtype)
+        found = _run(module, inputs)
+        with _seeded() as rng:
+            dy = rng.standard_normal(found.y.shape).astype(found.y.dtype)
+        tensors = [torch.tensor(x, requires_grad=x.dtype.kind == "f") for x in inputs]
+        y = theirs(*tensors)
+        y.backward(torch.tensor(dy))
+        grads = [t.grad.numpy() for t in tensors if t.grad is not None][: len(found.dxs)]
+        parameters = {name: p.grad.numpy() for name, p in theirs.named_parameters()}
+        expected = Run(y.detach().numpy(), tuple(grads), parameters)
+        _same(found, expected, f"PyTorch in {np.dtype(dtype)}", rtol, atol)
+        for name, values in theirs.state_dict().items():
+            np.testing.assert_allclose(
+                module.state_dict()[name], values.numpy(), rtol, atol, err_msg=f"PyTorch's {name} afterwards"
+            )
+
+
+def check_backends(sample: Sample) -> None:
+    """15: the Numba backend gives what the NumPy references give, at any number of threads."""
+    module, inputs = _module(sample), _inputs(sample)
+    state = module.state_dict()
+    with use_backend("numpy"):
+        expected = _run(module, inputs)
+    try:
+        import numba
+    except ImportError:
+        return
+    allowed = numba.config.NUMBA_NUM_THREADS
+    runs = []
+    for threads in (1, 2, 4):
+        module.load_state_dict(state)
+        numba.set_num_threads(min(threads, allowed))
+        with use_backend("numba"):
+            runs.append(_run(module, inputs))
+    numba.set_num_threads(allowed)
+    _same(runs[0], expected, "numba against numpy", rtol=1e-12, atol=1e-14)
+    _same(runs[1], runs[0], "2 threads against 1")
+    _same(runs[2], runs[0], "4 threads against 1")
+
+
+CHECKS: dict[str, Callable[[Sample], None]] = {
+    "gradients": check_gradients,
+    "gradients in eval": check_gradients_in_eval,
+    "memory layouts": check_memory_layouts,
+    "small batches": check_small_batches,
+    "dtypes": check_dtypes,
+    "errors": check_errors,
+    "purity": check_purity,
+    "seeds": check_seeds,
+    "modes": check_modes,
+    "state dict": check_state_dict,
+    "copies": check_copies,
+    "order of calls": check_order_of_calls,
+    "extremes": check_extremes,
+    "torch": check_torch,
+    "backends": check_backends,
+}
+"""Every check by name."""

@@ -1,0 +1,17 @@
+"""The training room: the loop, what it remembers, and how a run is stopped, saved and gone on with."""
+
+from minidl.train.callbacks import Callback, Checkpoint
+from minidl.train.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
+from minidl.train.history import History
+from minidl.train.trainer import Trainer
+
+__all__ = [
+    "Callback",
+    "Checkpoint",
+    "History",
+    "Trainer",
+    "load_checkpoint",
+    "load_weights",
+    "save_checkpoint",
+    "save_weights",
+]

@@ -1,0 +1,314 @@
+"""The training loop: forward, loss, backward, step, over and over, and everything needed to go on with it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from minidl.array import Array, get_rng_state, set_rng_state
+from minidl.data import DataLoader
+from minidl.errors import CheckpointError, NonFiniteError
+from minidl.metrics import Mean, Metric
+from minidl.nn import Module, watch_forward
+from minidl.optim import Optimizer
+from minidl.optim.lr_scheduler import LRScheduler
+from minidl.train.callbacks import Callback
+from minidl.train.history import History
+
+__all__ = ["Trainer"]
+
+
+class Trainer:
+    """Trains a model and can be stopped, saved and resumed at any step without changing a bit.
+
+    ```python
+    trainer = Trainer(model, nn.CrossEntropyLoss(), optim.Adam(model.parameters()), [metrics.Accuracy()])
+    history = trainer.fit(train_loader, val_loader, epochs=5)
+    ```
+
+    Args:
+        model: a module that takes all parts of a batch but the last.
+        loss: a loss of (prediction, target); the target is the last part of a batch.
+        optimizer: of the model's parameters.
+        metrics: streaming metrics (`update`, `compute`, `reset`), measured in training and validation.
+        callbacks: told at every seam, in this order.
+        scheduler: its `step()` is called after every epoch.
+
+    Attributes:
+        history: one record per finished epoch.
+        epoch: how many epochs are finished.
+        step: how many steps of the current epoch are done.
+        global_step: how many steps are done in all.
+        steps_per_epoch: how many batches an epoch of this fit has.
+        epochs: at how many finished epochs this fit ends.
+        running: figures of the current epoch so far, such as `{"loss": 0.4, "accuracy": 0.9}`.
+        samples: how many samples this process has trained on.
+        stopped: whether `stop()` ended the last fit early.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Module,
+        optimizer: Optimizer,
+        metrics: Sequence[Metric] = (),
+        callbacks: Sequence[Callback] = (),
+        *,
+        scheduler: LRScheduler | None = None,
+    ) -> None:
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.metrics: list[Metric] = list(metrics)
+        self.callbacks = list(callbacks)
+        self.scheduler = scheduler
+        self.history = History()
+        self.epoch = self.step = self.global_step = 0
+        self.steps_per_epoch = self.epochs = self.samples = 0
+        self.stopped = False
+        self._stop_asked = False
+        self._fit_from = 0  # how many epochs were finished when this fit began
+        self._loader: DataLoader | None = None
+        self._loader_state: dict[str, Any] | None = None
+        self._mean_loss = Mean("loss")
+
+    # ---------------------------------------------------------------- the loop
+
+    def fit(self, train: DataLoader, val: Iterable[Any] | None = None, epochs: int = 1) -> History:
+        """Train for `epochs` epochs; a trainer that was stopped or resumed finishes what was left of them.
+
+        Args:
+            train: batches to learn from.
+            val: batches to measure on after every epoch.
+            epochs: of this fit, those done before it was interrupted included.
+
+        Returns:
+            The history of all epochs so far.
+
+        Raises:
+            NonFiniteError: the loss became NaN or infinite; the message names the step and the layer.
+            ValueError: there is no batch in `train`, or `epochs` is negative.
+        """
+        if epochs < 0:
+            raise ValueError(f"Trainer.fit: expected epochs of at least 0, got {epochs}")
+        if len(train) == 0:
+            raise ValueError("Trainer.fit: expected at least one batch to train on, got an empty loader")
+        self._loader = train
+        if self._loader_state is not None:  # an epoch that was interrupted, or a resumed run
+            train.load_state_dict(self._loader_state)
+        self.steps_per_epoch = len(train)
+        self.epochs = self._fit_from + epochs
+        self.stopped = self._stop_asked = False
+        self._tell("on_fit_start")
+        while self.epoch < self.epochs and not self.stopped:
+            self._run_epoch(train, val)
+        self._tell("on_fit_end")
+        if not self.stopped:
+            self._fit_from = self.epoch
+        return self.history
+
+    def stop(self) -> None:
+        """Ask the running fit to end after the current step; safe to call from a signal handler."""
+        self._stop_asked = True
+
+    def _run_epoch(self, train: DataLoader, val: Iterable[Any] | None) -> None:
+        started, samples_before = time.perf_counter(), self.samples
+        self.model.train()
+        if self.step == 0:
+            self._reset()
+        self._tell("on_epoch_start")
+        for batch in train:
+            self.train_step(*batch)
+            self._loader_state = train.state_dict()
+            self._tell("on_step_end")
+            if self._stop_asked:
+                self.stopped = True
+                return
+        seconds = time.perf_counter() - started
+        record: dict[str, float] = {"epoch": self.epoch + 1, "lr": self.optimizer.param_groups[0]["lr"]}
+        record |= {f"train_{name}": value for name, value in self.running.items()}
+        if val is not None:
+            record |= {f"val_{name}": value for name, value in self.evaluate(val).items()}
+        record |= {"seconds": seconds, "samples_per_second": (self.samples - samples_before) / seconds}
+        if self.scheduler is not None:
+            self.scheduler.step()
+        self.history.append(record)
+        self.epoch, self.step = self.epoch + 1, 0
+        self._loader_state = train.state_dict()
+        self._tell("on_epoch_end")
+        self.stopped = self._stop_asked
+
+    def train_step(self, *batch: Array) -> float:
+        """One step on one batch: forward, loss, backward, optimizer.
+
+        Args:
+            *batch: the model's inputs, then the target.
+
+        Returns:
+            The loss.
+
+        Raises:
+            NonFiniteError: the loss is NaN or infinite; the parameters were not changed.
+        """
+        *inputs, target = batch
+        prediction = self.model(*inputs)
+        loss = self.loss(prediction, target)
+        value = float(loss)
+        if not math.isfinite(value):
+            raise NonFiniteError(self._blame(value, inputs))
+        self.optimizer.zero_grad()
+        self.model.backward(self.loss.backward())
+        self.optimizer.step()
+        self._update(prediction, target, value)
+        self.step += 1
+        self.global_step += 1
+        self.samples += len(target)
+        return value
+
+    def evaluate(self, batches: Iterable[Any]) -> dict[str, float]:
+        """Loss and metrics over all batches, in `eval()` mode; training goes on undisturbed afterwards.
+
+        Args:
+            batches: tuples of the model's inputs and the target.
+
+        Returns:
+            Figures by name: `{"loss": 0.09, "accuracy": 0.97}`.
+        """
+        mode, before = self.model.training, self._measured()
+        self.model.eval()
+        self._reset()
+        try:
+            for *inputs, target in batches:
+                prediction = self.model(*inputs)
+                self._update(prediction, target, float(self.loss(prediction, target)))
+            return self.running
+        finally:
+            self._load_measured(before)
+            self.model.train(mode)
+
+    # ---------------------------------------------------------------- figures
+
+    @property
+    def running(self) -> dict[str, float]:
+        """Loss and metrics over the batches since the epoch began."""
+        return {metric.name: float(metric.compute()) for metric in (self._mean_loss, *self.metrics)}
+
+    def _update(self, prediction: Array, target: Array, loss: float) -> None:
+        self._mean_loss.update(loss, len(target))
+        for metric in self.metrics:
+            metric.update(prediction, target)
+
+    def _reset(self) -> None:
+        for metric in (self._mean_loss, *self.metrics):
+            metric.reset()
+
+    def _measured(self) -> list[dict[str, Any]]:
+        return [metric.state_dict() for metric in (self._mean_loss, *self.metrics)]
+
+    def _load_measured(self, states: Sequence[Mapping[str, Any]]) -> None:
+        for metric, state in zip((self._mean_loss, *self.metrics), states, strict=True):
+            metric.load_state_dict(state)
+
+    def _tell(self, event: str) -> None:
+        for callback in self.callbacks:
+            getattr(callback, event)(self)
+
+    # ---------------------------------------------------------------- saving and resuming
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the rest of the run depends on, down to the random generators' states."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "global_step": self.global_step,
+            "fit_from": self._fit_from,
+            "history": [dict(record) for record in self.history],
+            "measured": self._measured(),
+            "loader": self._loader_state,
+            "rng": get_rng_state(),
+            "module_rngs": {name: rng.bit_generator.state for name, rng in self._module_rngs()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> Self:
+        """Take over a state from `state_dict`: `fit` then ends with the bits of the run that it came from.
+
+        Raises:
+            CheckpointError: the state lacks something, or has a scheduler where this trainer has none.
+            StateDictError: it is of another model or optimizer.
+
+        Whatever it raises, the trainer is as it was.
+        """
+        missing = [key for key in self.state_dict() if key not in state]
+        if missing:
+            raise CheckpointError(
+                f"Trainer: expected a state with {', '.join(missing)}, got {', '.join(state)}"
+            )
+        if (state["scheduler"] is None) != (self.scheduler is None):
+            there, here = ("no" if s is None else "a" for s in (state["scheduler"], self.scheduler))
+            raise CheckpointError(
+                f"Trainer: expected a state with {here} scheduler, got one with {there} scheduler"
+            )
+        before = self.state_dict()
+        try:
+            self._take_over(state)
+        except Exception as error:
+            self._take_over(before)
+            if isinstance(error, KeyError | TypeError | AttributeError):
+                raise CheckpointError(
+                    f"Trainer: expected a state of a trainer, got a damaged one: {error!r}"
+                ) from error
+            raise
+        return self
+
+    def _take_over(self, state: Mapping[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(state["scheduler"])
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.global_step, self._fit_from = state["global_step"], state["fit_from"]
+        self.history = History([dict(record) for record in state["history"]])
+        self._load_measured(state["measured"])
+        self._loader_state = state["loader"]
+        set_rng_state(state["rng"])
+        for name, rng in self._module_rngs():
+            rng.bit_generator.state = state["module_rngs"][name]
+
+    def _module_rngs(self) -> list[tuple[str, np.random.Generator]]:
+        """Generators that modules hold for themselves (`Dropout(rng=…)`), by name."""
+        return [
+            (f"{prefix}.{name}", value)
+            for prefix, module in self.model.named_modules()
+            for name, value in vars(module).items()
+            if isinstance(value, np.random.Generator)
+        ]
+
+    # ---------------------------------------------------------------- when the loss is no number
+
+    def _blame(self, loss: float, inputs: Sequence[Array]) -> str:
+        """Where the numbers went wrong: the first parameter or layer that is not finite."""
+        where = f"the loss became {loss} at epoch {self.epoch + 1}, step {self.step + 1}"
+        advice = "a smaller learning rate may help"
+        if not all(np.isfinite(x).all() for x in inputs):
+            return f"{where}: the batch itself holds numbers that are not finite"
+        for name, parameter in self.model.named_parameters():
+            if not np.isfinite(parameter.data).all():
+                return f"{where}: parameter {name} is not finite since the step before; {advice}"
+        names = {id(module): name for name, module in self.model.named_modules()}
+        culprits: list[str] = []
+
+        def look(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
+            if not np.isfinite(output).all():
+                culprits.append(f"{names.get(id(module), '')} {module.label()}".strip())
+
+        with watch_forward(look), np.errstate(all="ignore"):
+            self.model(*inputs)
+        layer = f"first in the output of {culprits[0]}" if culprits else "in the loss itself"
+        return f"{where}: {layer}; {advice}"

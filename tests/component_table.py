@@ -1,0 +1,386 @@
+"""One table of samples for every public layer, loss and network, for test_components.
+
+All dimensions differ, so that a wrong axis cannot hide.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minidl import models, nn
+from minidl.errors import DTypeError, ShapeError
+from minidl.testing import Sample, Wrong
+
+BATCH_STATISTICS = "training uses the batch's statistics, evaluation the running ones"
+DRAWS = "dropout drops only in training"
+ONE_VALUE = "one value per channel has no variance"
+EMPTY_MEAN = "the mean of nothing is no number"
+
+
+def torch_nn() -> Any:
+    import torch
+
+    return torch.nn
+
+
+def normal(*shape: int):
+    """Inputs (n, *shape) from a normal distribution."""
+    return lambda rng, n: (rng.standard_normal((n, *shape)),)
+
+
+def spaced(*shape: int):
+    """Inputs whose numbers all differ by at least 0.1 and keep 0.05 away from 0: no kink is near."""
+
+    def make(rng, n):
+        size = int(np.prod((n, *shape)))
+        values = (rng.permutation(size) - size // 2 + 0.5) * 0.1
+        return (values.reshape(n, *shape),)
+
+    return make
+
+
+def wrong(*shape: int, says: tuple[str, ...], error: type[Exception] = ShapeError, dtype: Any = np.float64):
+    return Wrong(lambda: (np.ones(shape, dtype),), error, (*says, str(shape)))
+
+
+def two(make_prediction, make_target):
+    """Inputs of a loss."""
+    return lambda rng, n: (make_prediction(rng, n), make_target(rng, n))
+
+
+def pair_of(*shape: int):
+    return two(
+        lambda rng, n: rng.standard_normal((n, *shape)), lambda rng, n: rng.standard_normal((n, *shape))
+    )
+
+
+def logits_and_truths(*shape: int):
+    return two(lambda rng, n: rng.standard_normal((n, *shape)), lambda rng, n: rng.random((n, *shape)))
+
+
+def logits_and_labels(classes: int, *shape: int, ignored: int | None = None):
+    def labels(rng, n):
+        t = rng.integers(0, classes, (n, *shape))
+        if ignored is not None and t.size > 2:
+            t.reshape(-1)[1] = ignored
+        return t
+
+    return two(lambda rng, n: rng.standard_normal((n, classes, *shape)), labels)
+
+
+def logits_and_probabilities(classes: int, *shape: int):
+    def probabilities(rng, n):
+        q = rng.random((n, classes, *shape))
+        return q / q.sum(axis=1, keepdims=True)
+
+    return two(lambda rng, n: rng.standard_normal((n, classes, *shape)), probabilities)
+
+
+def _layers() -> list[Sample]:
+    conv_wrong = (
+        wrong(2, 5, 8, 9, says=("Conv2d(4, 6)", "(N, 4, H, W)")),
+        wrong(4, 8, 9, says=("Conv2d(4, 6)", "(N, 4, H, W)")),
+        wrong(4, says=("Conv2d(4, 6)", "(N, 4, H, W)")),
+    )
+    pool_wrong = (wrong(4, 8, 9, says=("(N, C, H, W)",)), wrong(5, 3, says=("(N, C, H, W)",)))
+    return [
+        Sample(
+            lambda: nn.Linear(3, 4),
+            normal(3),
+            torch=lambda: torch_nn().Linear(3, 4),
+            wrong=(wrong(5, 4, says=("Linear(3, 4)", "(*, 3)")), wrong(says=("(*, 3)",))),
+        ),
+        Sample(
+            lambda: nn.Linear(3, 4, bias=False),
+            normal(5, 2, 3),
+            "Linear on 4-D input without bias",
+            torch=lambda: torch_nn().Linear(3, 4, bias=False),
+        ),
+        *(
+            Sample(
+                lambda a=args, k=kwargs: nn.Conv2d(*a, **k),
+                normal(4, 7, 9),
+                torch=lambda a=args, k=kwargs: torch_nn().Conv2d(*a, **k),
+                wrong=conv_wrong,
+            )
+            for args, kwargs in (
+                ((4, 6, 3), {}),
+                ((4, 6, (3, 2), (2, 1), (1, 2)), {"bias": False}),
+                ((4, 6, (2, 3), 1, 1, (3, 2)), {"groups": 2}),
+                ((4, 6, (4, 3), (3, 2), (2, 1)), {"groups": 2, "bias": False}),
+            )
+        ),
+        Sample(
+            lambda: nn.Conv2d(4, 8, 3, padding=1, groups=4),
+            normal(4, 5, 6),
+            "Conv2d depthwise",
+            wrong=(wrong(2, 4, 0, 9, says=("Conv2d(4, 8)", "height", "3")),),
+            torch=lambda: torch_nn().Conv2d(4, 8, 3, padding=1, groups=4),
+        ),
+        *(
+            Sample(
+                lambda a=args, k=kwargs: nn.MaxPool2d(*a, **k),
+                spaced(4, 7, 9),
+                torch=lambda a=args, k=kwargs: torch_nn().MaxPool2d(*a, **k),
+                wrong=pool_wrong,
+            )
+            for args, kwargs in (
+                ((2,), {}),
+                (((3, 2), (1, 2), (1, 1)), {}),
+            )
+        ),
+        Sample(
+            lambda: nn.MaxPool2d(3, 2, 1, 2, ceil_mode=True),
+            spaced(4, 7, 9),
+            torch=lambda: torch_nn().MaxPool2d(3, 2, 1, 2, ceil_mode=True),
+            swallows_nan="with this padding and dilation the first pixel is in no window",
+        ),
+        Sample(
+            lambda: nn.MaxPool2d(2, return_indices=True),
+            spaced(4, 7, 9),
+            "MaxPool2d with indices",
+            wrong=(wrong(2, 4, 8, 1, says=("MaxPool2d", "width", "2")),),
+        ),
+        *(
+            Sample(
+                lambda a=args: nn.AvgPool2d(*a),
+                normal(4, 7, 9),
+                torch=lambda a=args: torch_nn().AvgPool2d(*a),
+                wrong=pool_wrong,
+            )
+            for args in (
+                (2,),
+                ((3, 4), (2, 3), (1, 2)),
+                (3, 2, 1, True, True),
+                ((3, 2), (2, 3), 1, True, False),
+                (2, 3, 0, True, True, 3),
+            )
+        ),
+        *(
+            Sample(
+                lambda s=size: nn.AdaptiveAvgPool2d(s),
+                normal(4, 7, 9),
+                torch=lambda s=size: torch_nn().AdaptiveAvgPool2d(s),
+                wrong=(
+                    wrong(4, 8, 9, says=("AdaptiveAvgPool2d", "(N, C, H, W)")),
+                    wrong(2, 4, 0, 3, says=("AdaptiveAvgPool2d", "pixels")),
+                ),
+            )
+            for size in (1, (3, 4), (None, 2))
+        ),
+        Sample(
+            lambda: nn.Flatten(),
+            normal(2, 4, 3),
+            torch=lambda: torch_nn().Flatten(),
+            wrong=(wrong(5, says=("Flatten", "dimension 1")),),
+        ),
+        Sample(lambda: nn.Flatten(1, 2), normal(2, 4, 3), torch=lambda: torch_nn().Flatten(1, 2)),
+        Sample(lambda: nn.ReLU(), spaced(4, 5), torch=lambda: torch_nn().ReLU()),
+        Sample(lambda: nn.Sigmoid(), normal(4, 5), torch=lambda: torch_nn().Sigmoid()),
+        Sample(lambda: nn.Tanh(), normal(4, 5), torch=lambda: torch_nn().Tanh()),
+        Sample(
+            lambda: nn.Softmax(1),
+            normal(4, 5),
+            torch=lambda: torch_nn().Softmax(1),
+            wrong=(wrong(5, says=("Softmax", "dimension 1")),),
+        ),
+        Sample(lambda: nn.Softmax(-1), normal(4, 5, 2), torch=lambda: torch_nn().Softmax(-1)),
+        Sample(lambda: nn.Softmax(), normal(4), "Softmax of no dimension given"),
+        Sample(lambda: nn.Dropout(0.3), normal(4, 5), differs_in_eval=DRAWS),
+        Sample(lambda: nn.Dropout(0.0), normal(4, 5), torch=lambda: torch_nn().Dropout(0.0)),
+        Sample(
+            lambda: nn.Dropout(1.0),
+            normal(4, 5),
+            differs_in_eval=DRAWS,
+            torch=lambda: torch_nn().Dropout(1.0),
+        ),
+        Sample(
+            lambda: nn.BatchNorm1d(4),
+            normal(4),
+            torch=lambda: torch_nn().BatchNorm1d(4),
+            wrong=(
+                wrong(5, 3, says=("BatchNorm1d(4)", "(N, 4)")),
+                wrong(5, 3, 2, says=("BatchNorm1d(4)", "(N, 4, L)")),
+                wrong(1, 4, says=("BatchNorm1d(4)", "more than 1 value")),
+            ),
+            differs_in_eval=BATCH_STATISTICS,
+            refuses_one=ONE_VALUE,
+            refuses_none=ONE_VALUE,
+        ),
+        Sample(
+            lambda: nn.BatchNorm1d(4, eps=0.1, momentum=None),
+            normal(4, 5),
+            torch=lambda: torch_nn().BatchNorm1d(4, eps=0.1, momentum=None),
+            differs_in_eval=BATCH_STATISTICS,
+            refuses_none=ONE_VALUE,
+        ),
+        Sample(
+            lambda: nn.BatchNorm2d(4, eps=0.5, momentum=0.3),
+            normal(4, 5, 2),
+            torch=lambda: torch_nn().BatchNorm2d(4, eps=0.5, momentum=0.3),
+            wrong=(
+                wrong(5, 3, 2, 2, says=("BatchNorm2d(4)", "(N, 4, H, W)")),
+                wrong(5, 4, 2, says=("BatchNorm2d(4)", "(N, 4, H, W)")),
+            ),
+            differs_in_eval=BATCH_STATISTICS,
+            refuses_none=ONE_VALUE,
+        ),
+        Sample(
+            lambda: nn.BatchNorm2d(4, affine=False, track_running_stats=False),
+            normal(4, 5, 2),
+            torch=lambda: torch_nn().BatchNorm2d(4, affine=False, track_running_stats=False),
+            refuses_none=ONE_VALUE,
+        ),
+    ]
+
+
+def _losses() -> list[Sample]:
+    weights, more = np.array([0.5, 2.0, 1.0, 0.25]), np.array([3.0, 1.0, 0.5, 2.0])
+
+    def tensor(values):
+        import torch
+
+        return None if values is None else torch.tensor(values)
+
+    samples = []
+    for reduction in ("mean", "sum", "none"):
+        empty = EMPTY_MEAN if reduction == "mean" else ""
+        samples += [
+            Sample(
+                lambda r=reduction: nn.MSELoss(r),
+                pair_of(4, 2),
+                torch=lambda r=reduction: torch_nn().MSELoss(reduction=r),
+                wrong=(
+                    Wrong(
+                        lambda: (np.ones((5, 4)), np.ones((5, 1))),
+                        ShapeError,
+                        ("MSELoss", "(5, 4)", "(5, 1)"),
+                    ),
+                ),
+                refuses_none=empty,
+            ),
+            *(
+                Sample(
+                    lambda r=reduction, w=w, v=v: nn.BCEWithLogitsLoss(w, r, v),
+                    logits_and_truths(4),
+                    torch=lambda r=reduction, w=w, v=v: torch_nn().BCEWithLogitsLoss(
+                        tensor(w), reduction=r, pos_weight=tensor(v)
+                    ),
+                    wrong=(
+                        Wrong(lambda: (np.ones((5, 4)), np.ones((5,))), ShapeError, ("(5, 4)", "(5,)")),
+                        Wrong(
+                            lambda: (np.ones((5, 4)), np.full((5, 4), 1.5)),
+                            ValueError,
+                            ("between 0 and 1", "1.5"),
+                        ),
+                    ),
+                    refuses_none=empty,
+                )
+                for w, v in ((None, None), (weights, more))
+            ),
+            *(
+                Sample(
+                    lambda r=reduction, w=w, i=ignored, s=smoothing: nn.CrossEntropyLoss(w, i, r, s),
+                    logits_and_labels(4, *shape, ignored=ignored if shape else None),
+                    torch=lambda r=reduction, w=w, i=ignored, s=smoothing: torch_nn().CrossEntropyLoss(
+                        tensor(w), ignore_index=i, reduction=r, label_smoothing=s
+                    ),
+                    wrong=(
+                        Wrong(
+                            lambda: (np.ones((5, 4)), np.array([0, 1, 7, 0, 0])),
+                            ValueError,
+                            ("0 to 3", "7 at position 2"),
+                        ),
+                        Wrong(lambda: (np.ones((5, 4)), np.zeros(3, int)), ShapeError, ("(5,)", "(3,)")),
+                        Wrong(lambda: (np.ones((5, 4)), np.zeros(5)), DTypeError, ("integer", "float64")),
+                    ),
+                    refuses_none=empty,
+                )
+                for w, ignored, smoothing, shape in (
+                    (None, -100, 0.0, ()),
+                    (weights, 2, 0.1, (2, 3)),
+                )
+            ),
+            Sample(
+                lambda r=reduction: nn.CrossEntropyLoss(weights, reduction=r, label_smoothing=0.2),
+                logits_and_probabilities(4, 2),
+                f"CrossEntropyLoss of probabilities, {reduction}",
+                torch=lambda r=reduction: torch_nn().CrossEntropyLoss(
+                    tensor(weights), reduction=r, label_smoothing=0.2
+                ),
+                refuses_none=empty,
+            ),
+        ]
+    return samples
+
+
+def _networks() -> list[Sample]:
+    def torch_mlp():
+        t = torch_nn()
+
+        class MLP(t.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = t.Sequential(
+                    t.Flatten(), t.Linear(12, 7), t.ReLU(), t.Linear(7, 5), t.ReLU(), t.Linear(5, 4)
+                )
+
+            def forward(self, x):
+                return self.layers(x)
+
+        return MLP()
+
+    def torch_lenet():
+        t = torch_nn()
+
+        class LeNet5(t.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv1, self.conv2 = t.Conv2d(1, 6, 5, padding=2), t.Conv2d(6, 16, 5)
+                self.fc1, self.fc2, self.fc3 = t.Linear(400, 120), t.Linear(120, 84), t.Linear(84, 10)
+
+            def forward(self, x):
+                f = t.functional
+                x = f.max_pool2d(self.conv1(x).relu(), 2)
+                x = f.max_pool2d(self.conv2(x).relu(), 2).flatten(1)
+                return self.fc3(self.fc2(self.fc1(x).relu()).relu())
+
+        return LeNet5()
+
+    return [
+        Sample(
+            lambda: nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)),
+            normal(3),
+            "Sequential",
+            torch=lambda: torch_nn().Sequential(
+                torch_nn().Linear(3, 5), torch_nn().Tanh(), torch_nn().Linear(5, 2)
+            ),
+            wrong=(wrong(5, 4, says=("Linear(3, 5)", "(*, 3)")),),
+        ),
+        Sample(
+            lambda: models.MLP(12, (7, 5), 4),
+            normal(3, 4),
+            "MLP",
+            torch=torch_mlp,
+            wrong=(wrong(5, 4, says=("Linear(12, 7)", "(*, 12)")),),
+        ),
+        Sample(
+            lambda: models.MLP(12, (7,), 4, dropout=0.4),
+            normal(12),
+            "MLP with dropout",
+            differs_in_eval=DRAWS,
+        ),
+        Sample(
+            lambda: models.LeNet5(),
+            normal(1, 28, 28),
+            "LeNet5",
+            torch=torch_lenet,
+            elements=12,  # 61,706 parameters, two forwards for each: the layers' own samples check every one
+            wrong=(wrong(5, 1, 32, 32, says=("LeNet5", "(N, 1, 28, 28)")),),
+        ),
+    ]
+
+
+SAMPLES = [*_layers(), *_losses(), *_networks()]

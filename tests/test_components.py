@@ -1,0 +1,40 @@
+"""Every public layer, loss and network through every check: a class without a sample fails."""
+
+from __future__ import annotations
+
+import pytest
+from component_table import SAMPLES
+
+from minidl import models, nn
+from minidl.testing import CHECKS
+
+IDS = [f"{i:02}-{sample}".replace("\n", " ")[:80] for i, sample in enumerate(SAMPLES)]
+
+
+@pytest.mark.parametrize("check", list(CHECKS))
+@pytest.mark.parametrize("sample", SAMPLES, ids=IDS)
+def test_component(sample, check):
+    if check == "torch":
+        pytest.importorskip("torch")
+    CHECKS[check](sample)
+
+
+def public_components():
+    for room in (nn, models):
+        for name in room.__all__:
+            value = getattr(room, name)
+            if isinstance(value, type) and issubclass(value, nn.Module) and value is not nn.Module:
+                yield value
+
+
+def test_every_public_component_has_a_sample():
+    sampled = {type(sample.make()) for sample in SAMPLES}
+    missing = [component.__name__ for component in public_components() if component not in sampled]
+    assert not missing, f"no sample in tests/component_table.py for {', '.join(missing)}"
+
+
+def test_every_component_that_takes_a_shape_has_wrong_inputs():
+    refusing = {type(sample.make()) for sample in SAMPLES if sample.wrong}
+    anything_goes = {nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Dropout}  # elementwise: any shape is right
+    missing = {c for c in public_components() if c not in refusing} - anything_goes
+    assert not missing, f"no refused input in tests/component_table.py for {missing}"
