@@ -22,7 +22,7 @@ import numpy as np
 __all__ = ["Answer", "Mistake", "NotWritten"]
 
 
-class Mistake(AssertionError):
+class Mistake(AssertionError):  # noqa: N818 - the reader is told of a mistake, not of an error
     """What is wrong with an answer, in words for the one who wrote it."""
 
 
@@ -72,7 +72,7 @@ def _load(path: Path) -> ModuleType:
     try:
         source = path.read_bytes()
     except OSError as error:
-        raise Mistake(f"{path.name}: cannot be read ({error.strerror}); `minidl reset` brings it back") from None
+        raise Mistake(f"{path.name}: cannot be read ({error.strerror})") from None
     module = ModuleType(f"answer_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses and pickle look their module up by name
@@ -119,7 +119,8 @@ def _syntax(path: Path, error: SyntaxError) -> str:
 
 def _line(path: Path, error: BaseException) -> str:
     """` (sigmoid.py, line 14)`: the innermost line of the reader's own file."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
     return f" ({path.name}, line {lines[-1]})" if lines else ""
 
 

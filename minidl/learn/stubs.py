@@ -11,17 +11,19 @@ def sigmoid(x):
 ```
 
 In the blank file the gap's own words stay as a comment, and its lines are replaced by one that raises
-NotImplementedError; it never returns something that could pass for an answer. `python -m minidl.learn.stubs exercises`
-writes all blank files afresh, and with `--check` only says which ones are out of date.
+NotImplementedError; it never returns something that could pass for an answer.
+
+`python -m minidl.learn.stubs exercises` writes all blank files afresh (a file that differs is kept in
+`.backup/`), and with `--check` only says which ones are out of date.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 from minidl.learn.course import CourseError, Exercise, find_course
+from minidl.learn.progress import back_up, write_whole
 
 __all__ = ["main", "solution", "stub"]
 
@@ -52,7 +54,7 @@ def _cut(exercise: Exercise, blank: bool) -> str:
             function = definition["name"]
         if gap := _GAP.match(line):
             if inside:
-                raise CourseError(f"{exercise.solution}: a gap begins before the last one ended: {line.strip()}")
+                raise CourseError(f"{exercise.solution}: a gap inside a gap: {line.strip()}")
             inside, gaps = True, gaps + 1
             if blank:
                 lines.append(f"{gap['indent']}# Your turn: {gap['task']}")
@@ -79,7 +81,10 @@ def main(arguments: list[str] | None = None) -> int:
     for exercise in stale:
         print(f"{'differs from' if check else 'written from'} its solution: {exercise.answer}")
         if not check:
-            exercise.answer.write_text(stub(exercise), encoding="utf-8", newline="\n")
+            if exercise.answer.exists():
+                back_up(exercise)
+            exercise.folder.mkdir(exist_ok=True)
+            write_whole(exercise.answer, stub(exercise))
     return int(check and bool(stale))
 
 

@@ -388,7 +388,7 @@ def _constant_axis(case: _Case) -> str | None:
             return f"The same along {_axes(axes)}: {summed} was broadcast back over every entry"
         if case.same(right, np.broadcast_to(right.mean(axis=axes, keepdims=True), right.shape)):
             continue
-        return f"The same along {_axes(axes)}, where the right answer varies: too small an array was broadcast"
+        return f"The same along {_axes(axes)}, where the right one varies: too small an array was broadcast"
     return None
 
 

@@ -45,7 +45,7 @@ def _differences(f: Callable[[], Any], x: Array, elements: Array, h: float) -> A
     gradient = np.empty(len(elements))
     for place, element in enumerate(elements):
         at = np.unravel_index(element, x.shape)
-        value = x[at]
+        value = float(x[at])
         step = h * max(1.0, abs(value))
         x[at] = value + step
         above = float(f())

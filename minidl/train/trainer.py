@@ -75,6 +75,7 @@ class Trainer:
         self._loader: DataLoader | None = None
         self._loader_state: dict[str, Any] | None = None
         self._mean_loss = Mean("loss")
+        self._figures: list[Metric] = [self._mean_loss, *self.metrics]  # type: ignore[list-item]
 
     # ---------------------------------------------------------------- the loop
 
@@ -161,7 +162,7 @@ class Trainer:
         if not math.isfinite(value):
             raise NonFiniteError(self._blame(value, inputs))
         self.optimizer.zero_grad()
-        self.model.backward(self.loss.backward())
+        self.model.backward(self.loss.backward(None))
         self.optimizer.step()
         self._update(prediction, target, value)
         self.step += 1
@@ -195,7 +196,7 @@ class Trainer:
     @property
     def running(self) -> dict[str, float]:
         """Loss and metrics over the batches since the epoch began."""
-        return {metric.name: float(metric.compute()) for metric in (self._mean_loss, *self.metrics)}
+        return {metric.name: float(metric.compute()) for metric in self._figures}
 
     def _update(self, prediction: Array, target: Array, loss: float) -> None:
         self._mean_loss.update(loss, len(target))
@@ -203,14 +204,14 @@ class Trainer:
             metric.update(prediction, target)
 
     def _reset(self) -> None:
-        for metric in (self._mean_loss, *self.metrics):
+        for metric in self._figures:
             metric.reset()
 
     def _measured(self) -> list[dict[str, Any]]:
-        return [metric.state_dict() for metric in (self._mean_loss, *self.metrics)]
+        return [metric.state_dict() for metric in self._figures]
 
     def _load_measured(self, states: Sequence[Mapping[str, Any]]) -> None:
-        for metric, state in zip((self._mean_loss, *self.metrics), states, strict=True):
+        for metric, state in zip(self._figures, states, strict=True):
             metric.load_state_dict(state)
 
     def _tell(self, event: str) -> None:
