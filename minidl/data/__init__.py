@@ -1,6 +1,7 @@
 """Data sets and the loader that deals them out in batches."""
 
 from minidl.data.dataset import ArrayDataset, BatchDataset, Dataset, Subset, fetch, random_split
+from minidl.data.digit import read_digit
 from minidl.data.idx import read_idx
 from minidl.data.loader import DataLoader
 from minidl.data.mnist import MNIST
@@ -14,5 +15,6 @@ __all__ = [
     "Subset",
     "fetch",
     "random_split",
+    "read_digit",
     "read_idx",
 ]
