@@ -157,6 +157,7 @@ class Optimizer:
             "state": {
                 index[parameter]: {name: _copy(value) for name, value in state.items()}
                 for parameter, state in self.state.items()
+                if state
             },
             "param_groups": [
                 {name: _copy(value) for name, value in group.items() if name != "params"}
@@ -190,9 +191,10 @@ class Optimizer:
             return []
         groups = []
         for i, (group, mine) in enumerate(zip(saved, self.param_groups, strict=True)):
-            indices = group.get("params", ())
-            if len(indices) != len(mine["params"]):
-                problems.append(f"group {i}: expected {len(mine['params'])} parameters, got {len(indices)}")
+            indices, count = group.get("params"), len(mine["params"])
+            if not isinstance(indices, list | tuple) or len(indices) != count:
+                got = len(indices) if isinstance(indices, list | tuple) else indices
+                problems.append(f"group {i}: expected {count} parameters, got {got}")
             if missing := [name for name in self.defaults if name not in group]:
                 problems.append(f"group {i}: expected the options {', '.join(missing)}, which are missing")
                 continue
@@ -221,20 +223,20 @@ class Optimizer:
             for name in self.state_names:
                 if present and name not in present:
                     problems.append(f"{where}: expected {name!r}, which is missing")
-            for name in present:
-                if name not in (*self.state_names, *self.optional_state_names):
-                    problems.append(f"{where}: {name!r} is not expected")
+            known = (*self.state_names, *self.optional_state_names)
+            problems += [f"{where}: {name!r} is not expected" for name in present if name not in known]
             state[parameter] = {
-                name: self._read_value(f"{where}: {name}", name, value, parameter, problems)
-                for name, value in present.items()
+                name: self._read_value(f"{where}: {name}", name, present[name], parameter, problems)
+                for name in known
+                if name in present
             }
         return state
 
     def _read_value(self, where: str, name: str, value: Any, like: Parameter, problems: list[str]) -> Any:
         values = np.asarray(value)
         if name == "step":
-            if values.size == 1 and values.dtype.kind in "iuf" and values.item() >= 0:
-                return int(values.item())
+            if values.size == 1 and values.dtype.kind in "iuf" and values >= 0 and values % 1 == 0:
+                return int(values.item())  # PyTorch counts in float32
             problems.append(f"{where}: expected a count of steps, got {value!r}")
         elif values.dtype.kind not in "fiu":
             problems.append(f"{where}: expected numbers, got {values.dtype}")

@@ -217,7 +217,7 @@ def _check_bad_state(make: MakeOptimizer) -> None:
     optimizer = make(_in_two_groups(parameters))
     _take_steps(optimizer, parameters, np.random.default_rng(2), 2)
     good = optimizer.state_dict()
-    last = max(good["state"])
+    last = max(good["state"], default=2)
 
     def refused(words: str, change: Callable[[dict[str, Any]], object]) -> None:
         bad = copy.deepcopy(good)
@@ -234,11 +234,12 @@ def _check_bad_state(make: MakeOptimizer) -> None:
     refused("'state'", lambda bad: bad.pop("state"))
     refused("expected 2 parameter groups, got 1", lambda bad: bad["param_groups"].pop())
     refused("group 1: expected 1 parameters, got 2", lambda bad: bad["param_groups"][1]["params"].append(9))
+    refused("group 1: expected 1 parameters, got 3", lambda bad: bad["param_groups"][1].update(params=3))
     refused("lr", lambda bad: bad["param_groups"][1].pop("lr"))
     refused("-1", lambda bad: bad["param_groups"][1].update(lr=-1))
     refused("99", lambda bad: bad["state"].update({99: {}}))
-    refused("'mystery'", lambda bad: bad["state"][last].update(mystery=1.0))
-    for name, value in good["state"][last].items():
+    refused("'mystery'", lambda bad: bad["state"].setdefault(last, {}).update(mystery=1.0))
+    for name, value in good["state"].get(last, {}).items():
         wrong = -1 if isinstance(value, int) else np.ones((7, 7))
         refused(name, lambda bad, name=name, wrong=wrong: bad["state"][last].update({name: wrong}))  # type: ignore[misc]
         text = np.full(np.shape(value), "x")

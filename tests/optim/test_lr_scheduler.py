@@ -1,0 +1,111 @@
+"""Every public schedule: it keeps the promises of all, follows its closed form, and refuses nonsense."""
+
+import inspect
+
+import pytest
+from optim.by_hand import RATES, check_rates
+from optim.samples import SCHEDULERS, name, scheduler_samples
+
+from minidl.errors import StateDictError
+from minidl.nn import Parameter
+from minidl.optim import SGD, lr_scheduler
+from minidl.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
+from minidl.testing.optim import check_scheduler
+
+
+def sgd(lr=1.0):
+    return SGD([Parameter([1.0])], lr=lr)
+
+
+def test_every_public_schedule_has_samples_and_rates_worked_out_by_hand():
+    public = {
+        value
+        for value in vars(lr_scheduler).values()
+        if inspect.isclass(value) and issubclass(value, LRScheduler) and value is not LRScheduler
+    }
+    assert public == set(SCHEDULERS) == {cls for cls, *_ in RATES}
+    assert [
+        cls.__name__ for cls in sorted({*public, LRScheduler}, key=lambda c: c.__name__)
+    ] == lr_scheduler.__all__
+
+
+@pytest.mark.parametrize(("cls", "options", "curve"), scheduler_samples(), ids=name)
+def test_promises_and_closed_form(cls, options, curve):
+    check_scheduler(lambda optimizer: cls(optimizer, **options), closed_form=curve)
+
+
+@pytest.mark.parametrize(("cls", "options", "expected"), RATES, ids=name)
+def test_rates_by_hand(cls, options, expected):
+    check_rates(cls, options, expected)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda o: StepLR(o, 0), ValueError, "StepLR: expected step_size .* of at least 1, got 0"),
+        (lambda o: StepLR(o, 2.5), TypeError, "StepLR: expected step_size to be a whole number, got 2.5"),
+        (lambda o: StepLR(o, 3, gamma=-1), ValueError, "StepLR: expected gamma"),
+        (lambda o: StepLR(o, 3, gamma="half"), TypeError, "StepLR: expected gamma"),
+        (lambda o: CosineAnnealingLR(o, 0), ValueError, "CosineAnnealingLR: expected T_max"),
+        (lambda o: CosineAnnealingLR(o, 10, -0.1), ValueError, "CosineAnnealingLR: expected eta_min"),
+        (lambda o: StepLR(o, 3, last_epoch=-2), ValueError, "StepLR: expected last_epoch"),
+        (lambda o: StepLR(o, 3, last_epoch=4), ValueError, "'initial_lr' in parameter group 0 .* epoch 4"),
+        (lambda o: StepLR([o], 3), TypeError, "StepLR: expected an Optimizer, got list"),
+    ],
+)
+def test_bad_arguments(make, error, message):
+    with pytest.raises(error, match=message):
+        make(sgd())
+
+
+def test_a_rate_changed_by_somebody_else_stays_changed():
+    optimizer = sgd()
+    step, cosine = StepLR(optimizer, 2, gamma=0.5), CosineAnnealingLR(optimizer, 4)
+    assert step.base_lrs == cosine.base_lrs == [1.0]
+    for _ in range(2):
+        step.step()
+        cosine.step()
+    # both at once: half by the steps, half by the cosine
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.25, abs=1e-15)
+
+
+def test_going_on_by_last_epoch():
+    optimizer = sgd()
+    scheduler = StepLR(optimizer, 3, gamma=0.5)
+    for _ in range(4):
+        scheduler.step()
+    again = StepLR(optimizer, 3, gamma=0.5, last_epoch=4)  # goes on with epoch 5
+    assert again.last_epoch == 5
+    assert again.get_last_lr() == [0.5]
+    again.step()
+    assert again.get_last_lr() == [0.25]
+
+
+def test_a_saved_schedule_brings_its_own_arguments():
+    saved = CosineAnnealingLR(sgd(), 7, 0.25).state_dict()
+    scheduler = CosineAnnealingLR(sgd(), 3)
+    scheduler.load_state_dict(saved)
+    assert repr(scheduler) == "CosineAnnealingLR(T_max=7, eta_min=0.25, last_epoch=0)"
+    with pytest.raises(StateDictError, match=r"'T_max' is not expected(.|\n)*'step_size' is missing"):
+        StepLR(sgd(), 3).load_state_dict(saved)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"base_lrs": [0.1, "x"]}, {"base_lrs": 3}, {"last_epoch": 1.5}, {"gamma": None}]
+)
+def test_bad_values_are_refused_whole(bad):
+    scheduler = StepLR(sgd(), 3)
+    good = scheduler.state_dict()
+    with pytest.raises(StateDictError, match=next(iter(bad))):
+        scheduler.load_state_dict({**good, "step_size": 9, **bad})
+    assert scheduler.state_dict() == good
+
+
+def test_a_schedule_of_ones_own_needs_only_get_lr():
+    class Halving(LRScheduler):
+        def get_lr(self):
+            return [lr / 2 for lr in self.current_lr()]
+
+    check_scheduler(Halving, closed_form=lambda t, base: base / 2**t)
+    with pytest.raises(NotImplementedError, match="LRScheduler does not define get_lr"):
+        LRScheduler(sgd()).step()
