@@ -1,4 +1,4 @@
-"""Lets `pytest exercises/04_sigmoid` run what `minidl check 04` runs; the work is done in minidl.learn.plugin."""
+"""Lets `pytest exercises/04_sigmoid` run what `minidl check 04` runs."""
 
 from minidl.learn.plugin import answer, pytest_collection_modifyitems, pytest_runtest_makereport
 

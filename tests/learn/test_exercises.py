@@ -1,0 +1,112 @@
+"""Every exercise is proved: blank it fails as not written, solved it passes, and each wrong answer gets its words."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from minidl.learn import Exercise, Outcome, find_course
+from minidl.learn.course import Mutant
+from minidl.learn.progress import Progress
+from minidl.learn.runner import check_all
+from minidl.learn.stubs import stub
+
+ROOT = Path(__file__).parents[2]
+COURSE = find_course(ROOT / "exercises")
+OWN = Path(__file__).parent / "own"
+KINDS = {"sign", "transpose", "mean", "derivative", "overwrite", "broadcast", "nan"}
+
+each_exercise = pytest.mark.parametrize("exercise", COURSE.exercises, ids=lambda each: each.name)
+each_mutant = pytest.mark.parametrize(
+    ("exercise", "mutant"),
+    [(exercise, mutant) for exercise in COURSE.exercises for mutant in exercise.mutants],
+    ids=lambda each: each.name,
+)
+
+
+@cache
+def outcomes(exercise: Exercise) -> dict[str, Outcome]:
+    """The solution and every wrong answer of one exercise, judged in one process."""
+    files = [exercise.solution] + [exercise.mutant_file(mutant) for mutant in exercise.mutants]
+    names = ["the solution"] + [mutant.name for mutant in exercise.mutants]
+    return dict(zip(names, check_all(exercise, files), strict=True))
+
+
+@each_exercise
+def test_the_blank_file_is_the_solution_with_its_gaps_emptied(exercise: Exercise) -> None:
+    same = exercise.answer.read_text(encoding="utf-8") == stub(exercise)
+    # Where somebody works through the course, the file is theirs. CI has no progress file.
+    assert same or Progress(COURSE).is_started(exercise), (
+        f"{exercise.answer} differs from its solution: run python -m minidl.learn.stubs exercises"
+    )
+
+
+@each_exercise
+def test_a_blank_file_fails_only_as_not_written(exercise: Exercise, tmp_path: Path) -> None:
+    blank = tmp_path / exercise.answer.name
+    blank.write_text(stub(exercise), encoding="utf-8")
+    (outcome,) = check_all(exercise, [blank])
+    assert outcome.blank
+    assert not outcome.solved
+    assert outcome.passed == ()
+    tests = ast.parse(exercise.tests.read_text(encoding="utf-8")).body
+    assert len(outcome.failed) == sum(getattr(node, "name", "").startswith("test_") for node in tests)
+    assert re.match(r"· \w+\(\) is not written yet \(\w+\.py, line \d+\)\. → minidl hint \d\d$", outcome.message)
+
+
+@each_exercise
+def test_the_solution_passes(exercise: Exercise) -> None:
+    outcome = outcomes(exercise)["the solution"]
+    assert outcome.solved, outcome.message
+    assert outcome.failed == ()
+
+
+@each_mutant
+def test_a_wrong_answer_is_refused_in_its_own_words(exercise: Exercise, mutant: Mutant) -> None:
+    outcome = outcomes(exercise)[mutant.name]
+    assert not outcome.solved
+    assert mutant.message in outcome.message
+    others = [each for each in exercise.mutants if each.name != mutant.name]
+    assert not any(each.message == mutant.message for each in others), "two wrong answers share one message"
+
+
+@each_exercise
+def test_the_wrong_answers_are_of_every_kind(exercise: Exercise) -> None:
+    assert {mutant.kind for mutant in exercise.mutants} >= KINDS
+    files = {file.stem for file in (exercise.root / "mutants" / exercise.name).glob("*.py")}
+    assert files == {mutant.name for mutant in exercise.mutants}
+
+
+@each_exercise
+def test_minidl_itself_passes_where_it_has_the_function(exercise: Exercise) -> None:
+    own = OWN / f"{exercise.topic}.py"
+    (outcome,) = check_all(exercise, [own])
+    assert outcome.solved, outcome.message
+
+
+@each_exercise
+def test_an_exercise_says_all_that_a_reader_needs(exercise: Exercise) -> None:
+    readme = (exercise.folder / "README.md").read_text(encoding="utf-8")
+    assert len(exercise.hints) == 3
+    assert all(len(hint) > 80 for hint in exercise.hints)
+    assert 5 <= exercise.minutes <= 60
+    assert f"minidl check {exercise.number}" in readme
+    for text in (readme, exercise.solution.read_text(encoding="utf-8")):
+        assert all(f"({equation})" in readme or f"eq. {equation}" in text for equation in exercise.equations)
+    for function in [node for node in ast.parse(stub(exercise)).body if isinstance(node, ast.FunctionDef)]:
+        assert ast.get_docstring(function), f"{function.name} has no docstring"
+
+
+@each_exercise
+def test_cited_equations_are_those_of_its_chapter(exercise: Exercise) -> None:
+    cited = set()
+    for file in (exercise.solution, exercise.tests):
+        text = file.read_text(encoding="utf-8")
+        cited |= set(re.findall(r"eq\. (\d+\.\d+)", text)) | set(re.findall(r'equation="(\d+\.\d+)"', text))
+    assert cited == set(exercise.equations)
+    if exercise.page:
+        page = (ROOT / "docs" / "en" / exercise.page).read_text(encoding="utf-8")
+        missing = [equation for equation in cited if not re.search(rf"\\tag\{{{equation}\}}", page)]
+        assert missing == [], f"{exercise.page} has no such equations"
