@@ -42,9 +42,9 @@ def check_optimizer(
     """
     _check_parabola(make_optimizer, steps)
     _check_rosenbrock(make_optimizer, steps, rosenbrock_below)
+    _check_dtypes_and_memory(make_optimizer)
     _check_save_and_continue(make_optimizer)
     _check_passed_by(make_optimizer)
-    _check_dtypes_and_memory(make_optimizer)
     _check_groups(make_optimizer)
     _check_bad_parameters(make_optimizer)
     _check_bad_state(make_optimizer)
@@ -147,25 +147,26 @@ def _check_passed_by(make: MakeOptimizer) -> None:
 
 
 def _check_dtypes_and_memory(make: MakeOptimizer) -> None:
-    for dtype in (np.float32, np.float64):
+    for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
         for shape in ((), (0,), (2, 3)):
             parameter = Parameter(np.ones(shape, dtype))
             data = parameter.data
             optimizer = make([parameter])
             for _ in range(3):
-                parameter.grad = np.full(shape, 0.5, dtype)
-                parameter.grad.flags.writeable = False  # a write would raise
+                gradient = np.full(shape, 0.5, dtype)
+                gradient.flags.writeable = False  # a write would raise
+                parameter.grad = gradient
                 optimizer.step()
+                for name, value in optimizer.state[parameter].items():
+                    if isinstance(value, int):
+                        continue
+                    assert value.dtype == dtype, f"{name}: expected {dtype}, got {value.dtype}"
+                    assert value.shape == shape, f"{name}: expected shape {shape}, got {value.shape}"
+                    for other in (gradient, data):
+                        assert not np.shares_memory(value, other), f"{name}: expected memory of its own"
             assert parameter.data is data, "expected the values to change in place"
-            assert data.dtype == dtype, f"expected values of {np.dtype(dtype)} to stay so, got {data.dtype}"
+            assert data.dtype == dtype, f"expected values of {dtype} to stay so, got {data.dtype}"
             assert data.size == 0 or (data != 1).all(), f"shape {shape}: expected every value to change"
-            for name, value in optimizer.state[parameter].items():
-                if isinstance(value, int):
-                    continue
-                assert value.dtype == dtype, f"{name}: expected {np.dtype(dtype)}, got {value.dtype}"
-                assert value.shape == shape, f"{name}: expected shape {shape}, got {value.shape}"
-                for other in (parameter.grad, data):
-                    assert not np.shares_memory(value, other), f"{name}: expected memory of its own"
 
 
 def _check_groups(make: MakeOptimizer) -> None:

@@ -1,0 +1,202 @@
+"""Wrong update rules, wrong schedules and careless bookkeeping, planted one at a time: each is caught."""
+
+import pytest
+from optim.by_hand import RATES, STEPS, check_rates, check_steps
+from optim.samples import SCHEDULERS
+
+from minidl.optim import SGD, Adam, AdamW, Optimizer
+from minidl.optim import optimizer as optimizer_module
+from minidl.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
+from minidl.testing.optim import check_optimizer, check_scheduler
+from minidl.testing.planted import Bug, planted
+
+BUGS = [
+    # the rules
+    Bug("SGD walks uphill", SGD, "update", "theta -= lr * d", "theta += lr * d"),
+    Bug("SGD: decay of the wrong sign", SGD, "update", "g + lam * theta", "g - lam * theta"),
+    Bug("SGD: decay scaled by lr twice", SGD, "update", "lam * theta", "lr * lam * theta"),
+    Bug("SGD: first step damped", SGD, "update", "b += g  #", "b += (1 - tau) * g  #"),
+    Bug("SGD: dampening forgotten", SGD, "update", "(1 - tau) * g if tau != 0 else g", "g"),
+    Bug("SGD: momentum as a mean", SGD, "update", "b += (1 - tau) * g if", "b += (1 - mu) * g if True or"),
+    Bug("SGD: momentum forgets nothing", SGD, "update", "b *= mu", "b *= 1"),
+    Bug("Nesterov without the gradient", SGD, "update", "d = g + mu * b if", "d = mu * b if"),
+    Bug("Nesterov without momentum's factor", SGD, "update", "g + mu * b", "g + b"),
+    Bug("Nesterov ignored", SGD, "update", 'g + mu * b if group["nesterov"] else b', "b"),
+    Bug(
+        "SGD: gradient kept as buffer", SGD, "update", "= np.zeros_like(theta)\n                b += g", "= g"
+    ),
+    Bug("SGD: momentum not kept", SGD, "update", 'b = state["momentum_buffer"] = np', "b = np"),
+    Bug("SGD: values not changed in place", SGD, "update", "theta -= lr * d", "theta = theta - lr * d"),
+    Bug("Adam: no correction of the mean", Adam, "_adapt", "lr / correction1", "lr"),
+    Bug("Adam: no correction of the square", Adam, "_adapt", " / math.sqrt(correction2)", ""),
+    Bug(
+        "Adam: corrections swapped",
+        Adam,
+        "_adapt",
+        "1 - beta1**t, 1 - beta2**t",
+        "1 - beta2**t, 1 - beta1**t",
+    ),
+    Bug("Adam: correction one step late", Adam, "_adapt", "beta1**t,", "beta1**(t + 1),"),
+    Bug(
+        "Adam: eps inside the root",
+        Adam,
+        "_adapt",
+        "(np.sqrt(v) / math.sqrt(correction2) + eps)",
+        "np.sqrt(v / correction2 + eps)",
+    ),
+    Bug(
+        "Adam: eps before the correction",
+        Adam,
+        "_adapt",
+        "(np.sqrt(v) / math.sqrt(correction2) + eps)",
+        "((np.sqrt(v) + eps) / math.sqrt(correction2))",
+    ),
+    Bug("Adam: no eps", Adam, "_adapt", " + eps)", ")"),
+    Bug("Adam: no root", Adam, "_adapt", "np.sqrt(v) / math.sqrt(correction2)", "v / correction2"),
+    Bug("Adam: square not squared", Adam, "_adapt", "(g * g)", "abs(g)"),
+    Bug("Adam: betas swapped", Adam, "_adapt", "(beta1, beta2) =", "(beta2, beta1) ="),
+    Bug("Adam: mean grows", Adam, "_adapt", "(g - m)", "g"),
+    Bug("Adam: square never forgets", Adam, "_adapt", "v *= beta2", "v *= 1"),
+    Bug("Adam: gradient in place of its mean", Adam, "_adapt", "(lr / correction1) * m", "lr * g"),
+    Bug("Adam: steps not counted", Adam, "_adapt", 't = state["step"] = state["step"] + 1', "t = 1"),
+    Bug("AMSGrad ignored", Adam, "_adapt", 'if group["amsgrad"]:', "if False:"),
+    Bug("AMSGrad: smallest for largest", Adam, "_adapt", "np.maximum(largest", "np.minimum(largest"),
+    Bug(
+        "AMSGrad: largest forgotten",
+        Adam,
+        "_adapt",
+        'state.setdefault("max_exp_avg_sq", np.zeros_like(v))',
+        "np.zeros_like(v)",
+    ),
+    Bug(
+        "Adam: decay decoupled",
+        Adam,
+        "update",
+        "g = g + lam * theta",
+        "theta *= 1 - float(group['lr']) * lam",
+    ),
+    Bug(
+        "AdamW: decay coupled",
+        AdamW,
+        "update",
+        'theta *= 1 - float(group["lr"]) * lam',
+        "g = g + lam * theta",
+    ),
+    Bug("AdamW: decay without lr", AdamW, "update", 'float(group["lr"]) * lam', "lam"),
+    Bug("AdamW: decay left out", AdamW, "update", "if lam != 0:", "if False:"),
+    # the bookkeeping
+    Bug("maximize ignored", Optimizer, "step", 'if group.get("maximize"):', "if False:"),
+    Bug("gradient negated in place", Optimizer, "step", "g = -g", "g *= -1"),
+    Bug("frozen parameters moved", Optimizer, "step", "parameter.requires_grad and ", ""),
+    Bug("gradients that broadcast", Optimizer, "step", "gradient.shape != parameter.shape", "False"),
+    Bug(
+        "last parameter left out",
+        Optimizer,
+        "step",
+        "in due:\n            g =",
+        "in due[:-1]:\n            g =",
+    ),
+    Bug("state shared by all", Optimizer, "step", "setdefault(parameter, {})", "setdefault(due[0][0], {})"),
+    Bug("gradients kept", Optimizer, "zero_grad", "parameter.zero_grad()", "pass"),
+    Bug("state dict aliases arrays", optimizer_module, "_copy", "value.copy()", "value"),
+    Bug("load aliases arrays", Optimizer, "_read_value", "values.astype(like.dtype)", "values"),
+    Bug("load does not check shapes", Optimizer, "_read_value", "values.shape != like.shape", "False"),
+    Bug("load does not check numbers", Optimizer, "_read_value", 'values.dtype.kind not in "fiu"', "False"),
+    Bug("load does not check options", Optimizer, "_read_groups", "self.check_options(options)", "pass"),
+    Bug(
+        "load half done",
+        Optimizer,
+        "load_state_dict",
+        "if problems:",
+        "self.param_groups = groups\n        if problems:",
+    ),
+    Bug("load forgets the state", Optimizer, "load_state_dict", "self.state = state", "pass"),
+    Bug("load forgets the options", Optimizer, "load_state_dict", "self.param_groups = groups", "pass"),
+    Bug(
+        "indices per group",
+        Optimizer,
+        "state_dict",
+        "[index[parameter] for parameter in",
+        "[i for i, _ in enumerate(group['params'])] or [0 for _ in",
+    ),
+    Bug("duplicates accepted", Optimizer, "add_param_group", "if id(parameter) in places:", "if False:"),
+    Bug(
+        "anything is a parameter",
+        Optimizer,
+        "add_param_group",
+        "not isinstance(parameter, Parameter)",
+        "False",
+    ),
+    Bug(
+        "group options ignored",
+        Optimizer,
+        "add_param_group",
+        "{**self.defaults, **param_group,",
+        "{**param_group, **self.defaults,",
+    ),
+    Bug("group options unchecked", Optimizer, "add_param_group", "self.check_options(group)", "pass"),
+    Bug("typing errors accepted", Optimizer, "add_param_group", "if name not in known", "if False"),
+    Bug(
+        "NaN accepted",
+        optimizer_module,
+        "check_number",
+        "not (math.isfinite(value) and at_least <= value < below)",
+        "value < at_least or value >= below",
+    ),
+    # the schedules
+    Bug(
+        "StepLR: one epoch early", StepLR, "get_lr", "self.last_epoch % self", "(self.last_epoch + 1) % self"
+    ),
+    Bug("StepLR: every epoch", StepLR, "get_lr", "self.last_epoch % self.step_size == 0", "True"),
+    Bug(
+        "cosine: twice as fast",
+        CosineAnnealingLR,
+        "get_lr",
+        "math.pi * epoch / self",
+        "2 * math.pi * epoch / self",
+    ),
+    Bug("cosine: eta_min forgotten", CosineAnnealingLR, "get_lr", "(lr - low) + low", "lr"),
+    Bug("cosine: stuck at the bottom", CosineAnnealingLR, "get_lr", "(base - low) * rise", "0"),
+    Bug("cosine: lift of the wrong size", CosineAnnealingLR, "get_lr", "(1 - math.cos(", "(1 + math.cos("),
+    Bug(
+        "schedule: first group only",
+        LRScheduler,
+        "_set",
+        "self.optimizer.param_groups, rates, strict=True",
+        "self.optimizer.param_groups[:1], rates, strict=False",
+    ),
+    Bug("schedule: last rates aliased", LRScheduler, "get_last_lr", "list(self._last_lr)", "self._last_lr"),
+    Bug("schedule: load checks nothing", LRScheduler, "load_state_dict", "if problems:", "if False:"),
+    Bug("schedule: starts over", LRScheduler, "load_state_dict", "vars(self).update(", "len("),
+    Bug(
+        "schedule: base from the current rate",
+        LRScheduler,
+        "__init__",
+        '[group["initial_lr"] for',
+        '[group["lr"] / 2 for',
+    ),
+]
+
+
+def prove():
+    """The whole of what this folder claims, without PyTorch, cheapest first."""
+    for row in STEPS:
+        check_steps(*row)
+    for row in RATES:
+        check_rates(*row)
+    for cls, rows in SCHEDULERS.items():
+        for options, curve in rows:
+            check_scheduler(lambda o, cls=cls, options=options: cls(o, **options), closed_form=curve)
+    check_optimizer(lambda params: SGD(params, lr=1e-3, momentum=0.9, maximize=True))
+    check_optimizer(lambda params: AdamW(params, lr=0.03, weight_decay=0), rosenbrock_below=1e-9)
+
+
+def test_the_honest_code_passes():
+    prove()
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_caught(bug):
+    # most bugs give wrong numbers, a few crash in what the checks try
+    with planted(bug), pytest.raises((AssertionError, KeyError, ValueError)):
+        prove()
