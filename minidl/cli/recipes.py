@@ -1,0 +1,155 @@
+"""What `minidl train` trains: a run's settings, the objects they stand for, and the folder it leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import minidl
+from minidl import models, optim
+from minidl.errors import CheckpointError
+from minidl.nn import Module
+from minidl.optim import Optimizer
+from minidl.train.checkpoint import load_checkpoint, load_weights
+from minidl.train.files import write_json
+
+__all__ = ["MODELS", "OPTIMIZERS", "RunFolder", "Settings"]
+
+MODELS: dict[str, Callable[[], Module]] = {"mlp": models.MLP, "lenet5": models.LeNet5}
+EPOCHS = {"mlp": 8, "lenet5": 5}
+"""Enough for each model to come close to its best on MNIST."""
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "sgd": lambda parameters, lr: optim.SGD(parameters, lr=lr, momentum=0.9),
+}
+LEARNING_RATES = {"adam": 2e-3, "adamw": 2e-3, "sgd": 0.05}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a run's bits, as `config.json` keeps it."""
+
+    dataset: str
+    model: str
+    epochs: int
+    batch_size: int
+    lr: float
+    optimizer: str
+    seed: int
+    backend: str
+    minidl: str = minidl.__version__
+
+    def make_model(self) -> Module:
+        """The untrained model."""
+        return MODELS[self.model]()
+
+    def make_optimizer(self, model: Module) -> Optimizer:
+        """The optimizer of a model's parameters."""
+        return OPTIMIZERS[self.optimizer](model.parameters(), lr=self.lr)
+
+    @classmethod
+    def from_json(cls, values: Any) -> Settings:
+        """Check what a file holds.
+
+        Raises:
+            ValueError: a setting is missing or of the wrong type, or names a model that there is not.
+        """
+        if not isinstance(values, dict):
+            raise ValueError(f"expected settings, got {type(values).__name__}")
+        kinds = {"int": int, "float": float, "str": str}
+        for field in dataclasses.fields(cls):
+            value = values.get(field.name)
+            if type(value) is not kinds[str(field.type)]:
+                raise ValueError(f"expected {field.name} ({field.type}), got {value!r}")
+        for name, known in (("model", MODELS), ("optimizer", OPTIMIZERS), ("dataset", ("mnist",))):
+            if values[name] not in known:
+                raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {values[name]!r}")
+        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+            if values[name] < least:
+                raise ValueError(f"expected {name} of at least {least}, got {values[name]}")
+        return cls(**{field.name: values[field.name] for field in dataclasses.fields(cls)})
+
+
+class RunFolder:
+    """The folder of one run, and the names of what is in it."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.history = self.path / "history.json"
+        self.weights = self.path / "weights.safetensors"
+        self.checkpoint = self.path / "checkpoint.safetensors"
+        self.curves = self.path / "curves.png"
+        self.confusion = self.path / "confusion.png"
+        self.mistakes = self.path / "mistakes.png"
+
+    @classmethod
+    def new(cls, out: str | None, settings: Settings) -> RunFolder:
+        """Make the folder of a new run: `out`, or the next free number under `runs/`.
+
+        Raises:
+            CheckpointError: `out` holds a run already.
+        """
+        if out is not None:
+            folder = cls(out)
+            if folder.config.exists():
+                raise CheckpointError(
+                    f"{out}: expected a folder without a run, got one with config.json; "
+                    f"go on with it by --resume {out}, or give another --out"
+                )
+            folder.path.mkdir(parents=True, exist_ok=True)
+        else:
+            number = 1
+            while True:
+                folder = cls(Path("runs") / f"{settings.dataset}-{settings.model}-{number}")
+                try:
+                    folder.path.mkdir(parents=True)
+                    break
+                except FileExistsError:
+                    number += 1
+        write_json(folder.config, dataclasses.asdict(settings))
+        return folder
+
+    def settings(self) -> Settings:
+        """Read `config.json`.
+
+        Raises:
+            CheckpointError: there is no run here, or its settings are damaged.
+        """
+        if not self.config.is_file():
+            raise CheckpointError(
+                f"{self.path}: expected the folder of a run, with config.json, got none there"
+            )
+        try:
+            return Settings.from_json(json.loads(self.config.read_text(encoding="utf-8")))
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(f"{self.config}: {error}") from error
+
+    def trained_model(self) -> Module:
+        """The model with its weights: those of the end, or of the last checkpoint while there is no end.
+
+        Raises:
+            CheckpointError: there are none yet, or the file is damaged.
+        """
+        model = self.settings().make_model()
+        if self.weights.exists():
+            load_weights(model, self.weights)
+        elif self.checkpoint.exists():
+            state = load_checkpoint(self.checkpoint)
+            if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
+                raise CheckpointError(
+                    f"{self.checkpoint}: expected a trainer's checkpoint, got something else"
+                )
+            model.load_state_dict(state["model"])
+        else:
+            raise CheckpointError(
+                f"{self.path}: expected weights.safetensors, got none; finish it by "
+                f"minidl train mnist --resume {self.path}"
+            )
+        return model.eval()

@@ -1,0 +1,284 @@
+"""`minidl train`, `evaluate` and `predict`: a run from its first step to reading a picture of your own."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+import minidl
+from minidl.array import Array, manual_seed
+from minidl.cli.recipes import EPOCHS, LEARNING_RATES, MODELS, OPTIMIZERS, RunFolder, Settings
+from minidl.data import MNIST, DataLoader, random_split, read_digit
+from minidl.errors import CheckpointError
+from minidl.kernels.registry import get_backend, use_backend
+from minidl.metrics import Accuracy, confusion_matrix
+from minidl.nn import CrossEntropyLoss, Module, Softmax
+from minidl.optim.lr_scheduler import CosineAnnealingLR
+from minidl.train import Callback, Checkpoint, History, Trainer, load_checkpoint, save_weights
+
+__all__ = ["add_commands"]
+
+VALIDATION = 5_000  # images of the training set that are kept to measure on after every epoch
+TEST_BATCH = 1_000
+
+
+def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the three commands; each sets `run`, a function of the parsed arguments to the exit code."""
+    train = subparsers.add_parser(
+        "train",
+        help="train a model and show what it got",
+        description="Train a model on MNIST, which ships with minidl, and show what it got.",
+    )
+    train.add_argument("dataset", choices=["mnist"], help="what to train on")
+    train.add_argument("--model", choices=list(MODELS), help="which network (mlp)")
+    train.add_argument(
+        "--epochs", type=_at_least(1), metavar="N", help="times through the data (mlp 8, lenet5 5)"
+    )
+    train.add_argument("--batch-size", type=_at_least(1), metavar="N", help="images per step (64)")
+    train.add_argument(
+        "--lr", type=_positive, metavar="X", help="learning rate (adam, adamw 0.002; sgd 0.05)"
+    )
+    train.add_argument(
+        "--optimizer", choices=list(OPTIMIZERS), help="how to step (adam; sgd has momentum 0.9)"
+    )
+    train.add_argument("--seed", type=_at_least(0), metavar="N", help="same seed, same weights (0)")
+    train.add_argument("--out", metavar="DIR", help="folder for what is written (runs/mnist-MODEL-1, -2, …)")
+    train.add_argument("--resume", metavar="DIR", help="go on with a run that was stopped, with its settings")
+    train.add_argument(
+        "--backend", choices=["numpy", "numba"], help="what runs the kernels (numba if installed)"
+    )
+    train.set_defaults(run=_train)
+
+    evaluate = subparsers.add_parser(
+        "evaluate",
+        help="measure a trained model on the test images",
+        description="Measure a trained model on MNIST's 10,000 test images.",
+    )
+    evaluate.add_argument("folder", metavar="RUN", help="folder of a run")
+    evaluate.set_defaults(run=_evaluate)
+
+    predict = subparsers.add_parser(
+        "predict",
+        help="read a picture of a digit",
+        description="Read pictures of one digit each: PNG or JPEG, dark on light or light on dark, any size.",
+    )
+    predict.add_argument("folder", metavar="RUN", help="folder of a run")
+    predict.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG or JPEG file")
+    predict.set_defaults(run=_predict)
+
+
+def _at_least(least: int) -> Any:
+    def integer(text: str) -> int:
+        if not text.isascii() or not text.lstrip("-").isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected an integer of at least {least}, got {text!r}")
+        return int(text)
+
+    return integer
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+# -------------------------------------------------------------------- train
+
+
+def _train(options: argparse.Namespace) -> int:
+    folder, settings = _resumed(options) if options.resume else _begun(options)
+    use_backend(settings.backend)
+    from minidl.cli.display import Display
+
+    print(
+        f"minidl {minidl.__version__}: {settings.model} on MNIST, {settings.backend} kernels, in {folder.path}"
+    )
+    manual_seed(settings.seed)
+    images = MNIST()
+    training, validation = random_split(images, [len(images) - VALIDATION, VALIDATION])
+    model = settings.make_model()
+    optimizer = settings.make_optimizer(model)
+    display = Display()
+    trainer = Trainer(
+        model,
+        CrossEntropyLoss(),
+        optimizer,
+        [Accuracy()],
+        [Checkpoint(folder.checkpoint), _HistoryFile(folder), display],
+        scheduler=CosineAnnealingLR(optimizer, settings.epochs),
+    )
+    loader = DataLoader(training, settings.batch_size, shuffle=True)
+    size = sum(parameter.size for parameter in model.parameters())
+    print(
+        f"{size:,} parameters; {len(training):,} images to learn from, {VALIDATION:,} to validate on, "
+        f"{settings.epochs} epochs of {len(loader):,} steps, {settings.optimizer} at {settings.lr:g}"
+    )
+    if folder.checkpoint.exists():
+        _load_into(trainer, folder)
+        print(f"going on after epoch {trainer.epoch}, step {trainer.step}")
+    try:
+        with _stopping(trainer):
+            trainer.fit(loader, DataLoader(validation, TEST_BATCH), settings.epochs)
+    finally:
+        display.close()
+    if trainer.stopped:
+        print(
+            f"stopped after epoch {trainer.epoch}, step {trainer.step}; nothing is lost. Go on with:\n"
+            f"  minidl train {settings.dataset} --resume {folder.path}"
+        )
+        return 130
+    _report(folder, model, trainer.history, images.classes)
+    return 0
+
+
+def _begun(options: argparse.Namespace) -> tuple[RunFolder, Settings]:
+    if options.backend:
+        use_backend(options.backend)
+    model = options.model or "mlp"
+    optimizer = options.optimizer or "adam"
+    settings = Settings(
+        dataset=options.dataset,
+        model=model,
+        epochs=options.epochs or EPOCHS[model],
+        batch_size=options.batch_size or 64,
+        lr=options.lr or LEARNING_RATES[optimizer],
+        optimizer=optimizer,
+        seed=options.seed or 0,
+        backend=get_backend(),
+    )
+    return RunFolder.new(options.out, settings), settings
+
+
+def _resumed(options: argparse.Namespace) -> tuple[RunFolder, Settings]:
+    folder = RunFolder(options.resume)
+    settings = folder.settings()
+    for name, own in {**dataclasses.asdict(settings), "out": options.resume}.items():
+        wanted = getattr(options, name, None)
+        if wanted is not None and wanted != own:
+            raise CheckpointError(
+                f"--{name.replace('_', '-')} {wanted}: a resumed run keeps its settings, and this one has {own}"
+            )
+    return folder, settings
+
+
+def _load_into(trainer: Trainer, folder: RunFolder) -> None:
+    state = load_checkpoint(folder.checkpoint)
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{folder.checkpoint}: expected a trainer's checkpoint, got something else")
+    try:
+        trainer.load_state_dict(state)
+    except ValueError as error:
+        raise CheckpointError(f"{folder.checkpoint}: {error}") from error
+
+
+class _HistoryFile(Callback):
+    """Keeps `history.json` up to date, for whoever looks while the run goes on."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        trainer.history.save(self.folder.history)
+
+
+@contextmanager
+def _stopping(trainer: Trainer) -> Iterator[None]:
+    """Ctrl-C (or a polite kill) ends training after the current step; a second one ends it at once."""
+
+    def stop(number: int, frame: Any) -> None:
+        trainer.stop()
+        signal.signal(number, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _report(folder: RunFolder, model: Module, history: History, classes: tuple[str, ...]) -> None:
+    """Measure on the test images, write what is left to write, and show it all."""
+    from minidl.train.plots import plot_confusion_matrix, plot_mistakes
+
+    save_weights(model, folder.weights)
+    history.save(folder.history)
+    images, labels, probabilities = _test(model)
+    matrix = _show_test(labels, probabilities)
+    predicted = probabilities.argmax(axis=1)
+    wrong = predicted != labels
+    history.plot(folder.curves)
+    plot_confusion_matrix(matrix, classes).savefig(folder.confusion)
+    plot_mistakes(
+        images[wrong], labels[wrong], predicted[wrong], probabilities[wrong].max(axis=1), classes
+    ).savefig(folder.mistakes)
+    print("written:")
+    for path, what in (
+        (folder.config, "settings"),
+        (folder.history, "what each epoch measured"),
+        (folder.weights, "the trained weights"),
+        (folder.checkpoint, "everything needed to go on"),
+        (folder.curves, "loss and accuracy over the epochs"),
+        (folder.confusion, "the confusion matrix"),
+        (folder.mistakes, "the digits it got wrong"),
+    ):
+        print(f"  {path!s:<44} {what}")
+    print(f"try it on a picture of your own: minidl predict {folder.path} IMAGE")
+
+
+# -------------------------------------------------------------------- evaluate and predict
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    _, labels, probabilities = _test(RunFolder(options.folder).trained_model())
+    _show_test(labels, probabilities)
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    model = RunFolder(options.folder).trained_model()
+    failed = 0
+    for path in options.images:
+        try:
+            image = read_digit(path)
+        except (minidl.errors.DataError, OSError) as error:
+            print(f"minidl predict: {error}", file=sys.stderr)
+            failed = 2
+            continue
+        probabilities = Softmax(1).eval()(model(image))[0]
+        first, *others = np.argsort(-probabilities, kind="stable")[:3]
+        less = ", ".join(f"{digit} {probabilities[digit]:.1%}" for digit in others)
+        print(f"{path}: {first}  ({probabilities[first]:.1%}; then {less})")
+    return failed
+
+
+def _test(model: Module) -> tuple[Array, Array, Array]:
+    """The test images, their labels, and what the model makes of them: (N, 1, 28, 28), (N,), (N, 10)."""
+    batches = []
+    softmax = Softmax(1).eval()
+    model.eval()
+    for images, labels in DataLoader(MNIST(train=False), TEST_BATCH):
+        batches.append((images, labels, softmax(model(images))))
+    images, labels, probabilities = (np.concatenate(part) for part in zip(*batches, strict=True))
+    return images, labels, probabilities
+
+
+def _show_test(labels: Array, probabilities: Array) -> Array:
+    from minidl.cli.display import print_confusion
+
+    matrix = confusion_matrix(probabilities, labels, num_classes=10)
+    print(f"test accuracy {np.trace(matrix) / matrix.sum():.2%} ({matrix.sum():,} images)")
+    print_confusion(matrix)
+    return matrix
