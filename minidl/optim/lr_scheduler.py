@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from minidl.errors import StateDictError
@@ -16,7 +16,7 @@ class LRScheduler:
     """The base of every schedule: `step()`, once an epoch, sets each group's `"lr"` to what `get_lr` says.
 
     The rate before the first step is kept in each group as `"initial_lr"`. A subclass sets its own
-    arguments, then calls `super().__init__`, and writes `get_lr`.
+    arguments, then calls `super().__init__`, writes `get_lr`, and refuses bad arguments in `check_options`.
 
     To resume, load the optimizer's state dict (which holds the current rates) and the scheduler's.
 
@@ -59,6 +59,9 @@ class LRScheduler:
     @property
     def _name(self) -> str:
         return type(self).__name__
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Refuse arguments of the schedule that make no sense, given or loaded; the base has none."""
 
     def get_lr(self) -> list[float]:
         """Each group's rate in epoch `last_epoch`, from its rate in the epoch before."""
@@ -113,27 +116,32 @@ class LRScheduler:
         given = dict(state_dict) if isinstance(state_dict, Mapping) else {}
         problems = [f"{name!r} is missing" for name in mine if name not in given]
         problems += [f"{name!r} is not expected" for name in given if name not in mine]
-        for name in mine.keys() & given.keys():
-            problems += self._misfits(name, given[name], mine[name])
+        checks: list[Callable[[], None]] = (
+            []
+            if problems
+            else [
+                lambda: check_whole(self._name, "last_epoch", given["last_epoch"], at_least=0),
+                lambda: self._check_rates("base_lrs", given["base_lrs"]),
+                lambda: self._check_rates("_last_lr", given["_last_lr"]),
+                lambda: self.check_options(given),
+            ]
+        )
+        for check in checks:
+            try:
+                check()
+            except (TypeError, ValueError) as error:
+                problems.append(str(error))
         if problems:
-            lines = "\n  ".join(sorted(problems))
+            lines = "\n  ".join(problems)
             raise StateDictError(f"{self._name}: the state dict does not fit; nothing was changed\n  {lines}")
         vars(self).update({name: list(v) if isinstance(mine[name], list) else v for name, v in given.items()})
 
-    def _misfits(self, name: str, value: Any, mine: Any) -> list[str]:
-        """What is wrong with a loaded value, by the one that it is to replace."""
-        if isinstance(mine, list):
-            if not isinstance(value, list | tuple) or len(value) != len(mine):
-                return [
-                    f"{name!r}: expected {len(mine)} numbers, as there are parameter groups, got {value!r}"
-                ]
-            return [problem for one in value for problem in self._misfits(name, one, 0.0)]
-        try:
-            if isinstance(mine, int | float):
-                (check_whole if isinstance(mine, int) else check_number)(self._name, name, value)
-        except (TypeError, ValueError) as error:
-            return [str(error)]
-        return []
+    def _check_rates(self, name: str, rates: Any) -> None:
+        groups = len(self.optimizer.param_groups)
+        if not isinstance(rates, list | tuple) or len(rates) != groups:
+            raise ValueError(f"{self._name}: expected {name} to be {groups} numbers, got {rates!r}")
+        for rate in rates:
+            check_number(self._name, name, rate)
 
     def __repr__(self) -> str:
         hidden = ("optimizer", "base_lrs")
@@ -162,11 +170,14 @@ class StepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        check_whole("StepLR", "step_size", step_size, at_least=1)
-        check_number("StepLR", "gamma", gamma, at_least=0)
+        self.check_options({"step_size": step_size, "gamma": gamma})
         self.step_size = step_size
         self.gamma = float(gamma)
         super().__init__(optimizer, last_epoch)
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        check_whole(self._name, "step_size", options["step_size"], at_least=1)
+        check_number(self._name, "gamma", options["gamma"], at_least=0)
 
     def get_lr(self) -> list[float]:
         factor = self.gamma if self.last_epoch % self.step_size == 0 else 1
@@ -198,11 +209,14 @@ class CosineAnnealingLR(LRScheduler):
     eta_min: float
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        check_whole("CosineAnnealingLR", "T_max", T_max, at_least=1)
-        check_number("CosineAnnealingLR", "eta_min", eta_min, at_least=0)
+        self.check_options({"T_max": T_max, "eta_min": eta_min})
         self.T_max = T_max
         self.eta_min = float(eta_min)
         super().__init__(optimizer, last_epoch)
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        check_whole(self._name, "T_max", options["T_max"], at_least=1)
+        check_number(self._name, "eta_min", options["eta_min"], at_least=0)
 
     def first_lr(self) -> list[float]:
         return self.current_lr()  # PyTorch takes the loaded rate as that of the epoch it starts with

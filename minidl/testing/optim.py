@@ -303,7 +303,7 @@ def _check_bad_scheduler(make: MakeScheduler) -> None:
     cases: tuple[tuple[str, Callable[[dict[str, Any]], object]], ...] = (
         ("'last_epoch' is missing", lambda bad: bad.pop("last_epoch")),
         ("'mystery' is not expected", lambda bad: bad.update(mystery=1)),
-        ("'base_lrs': expected 2", lambda bad: bad.update(base_lrs=[0.1])),
+        ("base_lrs to be 2 numbers", lambda bad: bad.update(base_lrs=[0.1])),
         ("last_epoch", lambda bad: bad.update(last_epoch="last")),
     )
     for words, change in cases:

@@ -86,18 +86,27 @@ def test_a_saved_schedule_brings_its_own_arguments():
     scheduler = CosineAnnealingLR(sgd(), 3)
     scheduler.load_state_dict(saved)
     assert repr(scheduler) == "CosineAnnealingLR(T_max=7, eta_min=0.25, last_epoch=0)"
-    with pytest.raises(StateDictError, match=r"'T_max' is not expected(.|\n)*'step_size' is missing"):
+    with pytest.raises(StateDictError, match=r"'step_size' is missing(.|\n)*'T_max' is not expected"):
         StepLR(sgd(), 3).load_state_dict(saved)
 
 
 @pytest.mark.parametrize(
-    "bad", [{"base_lrs": [0.1, "x"]}, {"base_lrs": 3}, {"last_epoch": 1.5}, {"gamma": None}]
+    "bad",
+    [
+        {"base_lrs": [0.1, "x"]},
+        {"base_lrs": 3},
+        {"_last_lr": [None]},
+        {"last_epoch": 1.5},
+        {"last_epoch": -1},
+        {"gamma": None},
+        {"step_size": 0},
+    ],
 )
 def test_bad_values_are_refused_whole(bad):
     scheduler = StepLR(sgd(), 3)
     good = scheduler.state_dict()
     with pytest.raises(StateDictError, match=next(iter(bad))):
-        scheduler.load_state_dict({**good, "step_size": 9, **bad})
+        scheduler.load_state_dict({**good, "last_epoch": 9, **bad})
     assert scheduler.state_dict() == good
 
 
