@@ -22,7 +22,10 @@ def main(arguments: list[str]) -> int:
         runs = run_fences(read_fences(text), str(path))
         for run in reversed(runs):  # from the end, so that line numbers above stay right
             if write and run.shown and not run.shown.code:
-                lines[run.shown.line : run.shown.line] = [p.rstrip() for p in run.printed.rstrip().split("\n")]
+                opening = lines[run.shown.line - 1]
+                indent = opening[: len(opening) - len(opening.lstrip())]
+                printed = [(indent + text).rstrip() for text in run.printed.rstrip().split("\n")]
+                lines[run.shown.line : run.shown.line] = printed
                 continue
             try:
                 check_output(run)
