@@ -60,12 +60,12 @@ class Display(Callback):
         began, first = self._began
         total = trainer.epochs * trainer.steps_per_epoch
         left = (now - began) / max(1, done - first) * (total - done)
-        now_at = trainer.running
+        now_at, speed = trainer.running, f"{self._rate:,.0f} samples/s"
         self._progress.update(
             self._task,
             completed=done,
             epoch=_of(trainer),
-            figures=f"loss {now_at['loss']:.4f}  accuracy {now_at['accuracy']:.2%}  {self._rate:,.0f} samples/s",
+            figures=f"loss {now_at['loss']:.4f}  accuracy {now_at['accuracy']:.2%}  {speed}",
             left=f"{_duration(left)} left",
         )
 

@@ -102,9 +102,8 @@ def _train(options: argparse.Namespace) -> int:
     use_backend(settings.backend)
     from minidl.cli.display import Display
 
-    print(
-        f"minidl {minidl.__version__}: {settings.model} on MNIST, {settings.backend} kernels, in {folder.path}"
-    )
+    what = f"{settings.model} on MNIST, {settings.backend} kernels, in {folder.path}"
+    print(f"minidl {minidl.__version__}: {what}")
     manual_seed(settings.seed)
     images = MNIST()
     training, validation = random_split(images, [len(images) - VALIDATION, VALIDATION])
@@ -127,7 +126,7 @@ def _train(options: argparse.Namespace) -> int:
     )
     if folder.checkpoint.exists():
         _load_into(trainer, folder)
-        print(f"going on after epoch {trainer.epoch}, step {trainer.step}")
+        print(f"going on in epoch {trainer.epoch + 1} after step {trainer.step:,}")
     try:
         with _stopping(trainer):
             trainer.fit(loader, DataLoader(validation, TEST_BATCH), settings.epochs)
@@ -135,7 +134,7 @@ def _train(options: argparse.Namespace) -> int:
         display.close()
     if trainer.stopped:
         print(
-            f"stopped after epoch {trainer.epoch}, step {trainer.step}; nothing is lost. Go on with:\n"
+            f"stopped in epoch {trainer.epoch + 1} after step {trainer.step:,}; nothing is lost. Go on with:\n"
             f"  minidl train {settings.dataset} --resume {folder.path}"
         )
         return 130
@@ -167,9 +166,8 @@ def _resumed(options: argparse.Namespace) -> tuple[RunFolder, Settings]:
     for name, own in {**dataclasses.asdict(settings), "out": options.resume}.items():
         wanted = getattr(options, name, None)
         if wanted is not None and wanted != own:
-            raise CheckpointError(
-                f"--{name.replace('_', '-')} {wanted}: a resumed run keeps its settings, and this one has {own}"
-            )
+            option = f"--{name.replace('_', '-')}"
+            raise CheckpointError(f"{option}: a resumed run keeps its settings: expected {own}, got {wanted}")
     return folder, settings
 
 
