@@ -65,12 +65,12 @@ class SGD(Optimizer):
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         super().check_options(options)
-        check_number("SGD", "momentum", options["momentum"], at_least=0)
-        check_number("SGD", "dampening", options["dampening"])
-        check_number("SGD", "weight_decay", options["weight_decay"], at_least=0)
+        check_number(self._name, "momentum", options["momentum"], at_least=0)
+        check_number(self._name, "dampening", options["dampening"])
+        check_number(self._name, "weight_decay", options["weight_decay"], at_least=0)
         if options["nesterov"] and (options["momentum"] == 0 or options["dampening"] != 0):
             raise ValueError(
-                "SGD: expected momentum above 0 and dampening 0 with nesterov=True, "
+                f"{self._name}: expected momentum above 0 and dampening 0 with nesterov=True, "
                 f"got momentum={options['momentum']} and dampening={options['dampening']}"
             )
 
