@@ -134,7 +134,7 @@ def _train(options: argparse.Namespace) -> int:
         display.close()
     if trainer.stopped:
         print(
-            f"stopped in epoch {trainer.epoch + 1} after step {trainer.step:,}; nothing is lost. Go on with:\n"
+            f"stopped in epoch {trainer.epoch + 1} after step {trainer.step:,}, nothing is lost; go on with\n"
             f"  minidl train {settings.dataset} --resume {folder.path}"
         )
         return 130
