@@ -58,7 +58,8 @@ class Answer:
 
         def guarded(*arguments: Any, **named: Any) -> Any:
             with _guard(self._path, lambda: _call_text(name, function, arguments, named)):
-                return function(*arguments, **named)
+                result = function(*arguments, **named)
+                return list(result) if inspect.isgenerator(result) else result  # it runs in here, too
 
         return guarded
 

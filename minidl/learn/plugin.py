@@ -50,11 +50,14 @@ def pytest_runtest_makereport(
     if call.when == "call" and report.passed:
         passed.append(label(item.name))
     error = call.excinfo.value if call.excinfo else None
+    if error is None or not report.failed:
+        return report
+    blank = isinstance(error, NotWritten)
+    text = str(error) if isinstance(error, Mistake) else f"what came back is of no use: {error!r:.300}"
+    right = "".join(f" {each} ✓" for each in passed)
+    number = item.path.parent.name.partition("_")[0]
+    line = f"{'·' if blank else '✗'} {text.rstrip('.')}.{right} → minidl hint {number}"
+    report.user_properties += [("blank", blank), ("line", line)]
     if isinstance(error, Mistake):
-        number = item.path.parent.name.partition("_")[0]
-        right = "".join(f" {each} ✓" for each in passed)
-        blank = isinstance(error, NotWritten)
-        text = str(error).rstrip(".")
-        report.longrepr = f"{'·' if blank else '✗'} {text}.{right} → minidl hint {number}"
-        report.user_properties.append(("blank", blank))
+        report.longrepr = line
     return report

@@ -61,7 +61,7 @@ def check(exercise: Exercise, answer: Path | None = None, timeout: float = TIMEO
         return Outcome(
             False, f"✗ {answer.name}: the file is not there; `minidl reset {exercise.number}` brings it back"
         )
-    canaries = [exercise.mutant_file(mutant) for mutant in exercise.mutants]
+    canaries = [exercise.mutant_file(mutant) for mutant in exercise.mutants if mutant.kind != "other"]
     return _judge(exercise, [answer], [each for each in canaries if each.is_file()], timeout)[0]
 
 

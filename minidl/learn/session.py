@@ -30,7 +30,7 @@ class Recorder:
 
     def __init__(self, answer: Path) -> None:
         self.answer = answer
-        self.tests: dict[str, dict[str, str]] = {}
+        self.tests: dict[str, dict[str, Any]] = {}
         self.finished = False
 
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -41,13 +41,13 @@ class Recorder:
         """A test passed if its call passed and nothing around it failed."""
         name = report.nodeid.rpartition("::")[2]
         if report.failed:
-            outcome = "blank" if ("blank", True) in report.user_properties else "failed"
+            outcome = "blank" if dict(report.user_properties).get("blank") else "failed"
         elif report.when == "call" or report.skipped:
             outcome = report.outcome
         else:
             return
         if self.tests.get(name, {}).get("outcome") not in ("failed", "blank"):
-            message = str(report.longrepr or "")
+            message = dict(report.user_properties).get("line", "")
             self.tests[name] = {"label": label(name), "outcome": outcome, "message": message}
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

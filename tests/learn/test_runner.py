@@ -28,17 +28,21 @@ HOSTILE_BODIES = {
     "nothing returned": ("    1 / (1 + np.exp(-x))\n", "got None; a function without `return`"),
     "a list": ("    return [0.5]\n", "expected a NumPy array of shape (2, 3), got a list of 1"),
     "a string": ("    return 'passed'\n", "got str"),
-    "an exception": ("    return x / undefined\n", "raised NameError: name 'undefined' is not defined (sigmoid.py,"),
+    "an exception": (
+        "    return x / undefined\n",
+        "raised NameError: name 'undefined' is not defined (sigmoid.py,",
+    ),
     "pytest.skip": ("    import pytest\n    pytest.skip('done')\n", "raised Skipped"),
     "pytest.exit": ("    import pytest\n    pytest.exit('1 passed', 0)\n", "raised Exit"),
     "pytest.xfail": ("    import pytest\n    pytest.xfail('done')\n", "raised XFailed"),
     "Ctrl-C": ("    raise KeyboardInterrupt\n", "did not come to its end"),
     "endless recursion": ("    return sigmoid(x)\n", "raised RecursionError"),
     "an array that equals everything": (
-        "    class Same(np.ndarray):\n"
-        "        def __eq__(self, other): return True\n"
-        "        def __sub__(self, other): return 0.0\n"
-        "    return np.zeros_like(x).view(Same)\n",
+        """    class Same(np.ndarray):
+        def __eq__(self, other): return True
+        def __sub__(self, other): return 0.0
+    return np.zeros_like(x).view(Same)
+""",
         "All zeros",
     ),
     "integers": ("    return np.zeros(x.shape, int)\n", "the dtype is int64, which cannot hold fractions"),
@@ -49,7 +53,10 @@ HOSTILE_FILES = {
     "os._exit when read": ("import os\nos._exit(0)\n", "reading the file ended the program"),
     "a real _exit": ("import posix\nposix._exit(0)\n", "your code ended the process (exit code 0)"),
     "a syntax error": ("def sigmoid(x)\n    return x\n", "sigmoid.py, line 1: Python cannot read this"),
-    "a bad import": ("import numpie\n", "raised ModuleNotFoundError: No module named 'numpie' (sigmoid.py, line 1)"),
+    "a bad import": (
+        "import numpie\n",
+        "raised ModuleNotFoundError: No module named 'numpie' (sigmoid.py, line 1)",
+    ),
     "an empty file": ("", "expected a function sigmoid(), but it is not there"),
     "a renamed function": ("def sigmiod(x):\n    return x\n", "was it renamed or deleted?"),
     "no function any more": ("sigmoid = 3\n", "it is no function any more"),
@@ -59,23 +66,28 @@ HOSTILE_FILES = {
         "ended the program",
     ),
     "a fake report": (
-        "import glob, json, os, posix\n"
-        "for place in glob.glob(os.path.join(os.environ.get('TMPDIR', '/tmp'), 'minidl-check-*')):\n"
-        "    results = [{'tests': {}, 'finished': True}]\n"
-        "    text = json.dumps({'token': 'guess', 'results': results, 'tampered': False})\n"
-        "    open(os.path.join(place, 'report.json'), 'w').write(text)\n"
-        "posix._exit(0)\n",
+        """import glob, json, os, posix, tempfile
+for place in glob.glob(os.path.join(tempfile.gettempdir(), 'minidl-check-*')):
+    text = json.dumps({'token': 'guess', 'results': [{'tests': {}, 'finished': True}], 'tampered': False})
+    open(os.path.join(place, 'report.json'), 'w').write(text)
+posix._exit(0)
+""",
         "did not come to its end",
     ),
 }
 
 PATCHES = {
     "numpy": "np.isclose = lambda a, b, **named: np.array(True)\n",
-    "pytest's outcome": "import _pytest.reports as r\nr.TestReport.from_item_and_call.__func__.__code__ = (\n"
-    "    lambda cls, item, call: cls(item.nodeid, item.location, {}, 'passed', None, call.when)\n).__code__\n",
-    "the doctor": "import minidl.learn.checks as c\nc.diagnose = lambda *a, **k: None\n"
-    "import sys\nfor m in list(sys.modules.values()):\n"
-    "    if hasattr(m, 'check_array'): m.check_array = m.check_unchanged = lambda *a, **k: None\n",
+    "pytest's outcome": """import _pytest.reports
+def passed(cls, item, call):
+    return cls(item.nodeid, item.location, {}, 'passed', None, call.when)
+_pytest.reports.TestReport.from_item_and_call.__func__.__code__ = passed.__code__
+""",
+    "the checks": """import sys
+for module in list(sys.modules.values()):
+    if hasattr(module, 'check_array'):
+        module.check_array = module.check_unchanged = lambda *arguments, **named: None
+""",
 }
 
 
@@ -125,7 +137,9 @@ def test_an_endless_loop_is_stopped_and_named(sigmoid: Exercise) -> None:
 
 def test_children_of_an_endless_answer_are_ended_too(sigmoid: Exercise, tmp_path: Path) -> None:
     mark = tmp_path / "alive"
-    child = f"import time, pathlib\nwhile True:\n    pathlib.Path({str(mark)!r}).touch()\n    time.sleep(0.05)\n"
+    child = (
+        f"import time, pathlib\nwhile True:\n    pathlib.Path({str(mark)!r}).touch()\n    time.sleep(0.05)\n"
+    )
     sigmoid.answer.write_text(
         f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {child!r}])\nwhile True: pass\n",
         encoding="utf-8",
@@ -170,13 +184,17 @@ def test_a_file_beside_it_cannot_stand_in_for_numpy_or_minidl(sigmoid: Exercise)
     assert check(sigmoid).solved
 
 
-def test_without_pytest_one_line_says_how_to_get_it(sigmoid: Exercise, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pytest_one_line_says_how_to_get_it(
+    sigmoid: Exercise, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(runner, "find_spec", lambda name: None)
     with pytest.raises(CourseError, match=r'pip install -e "\.\[test\]"'):
         check(sigmoid)
 
 
-@pytest.mark.parametrize("text", ["import os\nos._exit(0)\n", "import sys\nsys.exit(0)\n", "import pytest\npytest.exit('', 0)"])
+@pytest.mark.parametrize(
+    "text", ["import os\nos._exit(0)\n", "import sys\nsys.exit(0)\n", "import pytest\npytest.exit('', 0)"]
+)
 def test_plain_pytest_does_not_pass_either(sigmoid: Exercise, text: str) -> None:
     sigmoid.answer.write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(sigmoid.folder)]

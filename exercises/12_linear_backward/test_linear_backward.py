@@ -1,0 +1,102 @@
+"""The checks of exercise 12: forward by hand, then dx, dW and db, then what is easy to forget."""
+
+import numpy as np
+
+from minidl.learn.checks import check_array, check_unchanged
+
+N, D, M = 5, 3, 4  # all different, so that no transpose can go unnoticed
+
+
+def case(seed, n=N):
+    """Random x, W, b and a random upstream gradient dy."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, D)), rng.normal(size=(M, D)), rng.normal(size=M), rng.normal(size=(n, M))
+
+
+def backward(answer, dy, x, W, dW, db):
+    """The reader's dx, dW and db, starting from copies of what dW and db held before."""
+    dW, db = dW.copy(), db.copy()
+    dx = answer.linear_backward(dy.copy(), x.copy(), W.copy(), dW, db)
+    return dx, dW, db
+
+
+# ------------------------------------------------------------------- forward
+
+
+def test_forward_by_hand(answer):
+    x = np.array([[1.0, 2.0, 3.0], [-1.0, 0.5, 2.0]])
+    W = np.array([[1.0, 0.0, -1.0], [2.0, 1.0, 0.0], [0.0, -3.0, 0.5], [1.0, 1.0, 1.0]])
+    b = np.array([10.0, 20.0, 30.0, 40.0])
+    expected = np.array([[8.0, 24.0, 25.5, 46.0], [7.0, 18.5, 29.5, 41.5]])
+    check_array(
+        "y",
+        answer.linear(x.copy(), W.copy(), b.copy()),
+        expected,
+        equation="12.1",
+        terms={"b": np.broadcast_to(b, expected.shape)},
+    )
+
+
+def test_forward(answer):
+    x, W, b, _ = case(seed=1)
+    got = answer.linear(x.copy(), W.copy(), b.copy())
+    check_array("y", got, np.einsum("nd,md->nm", x, W) + b, equation="12.1")
+
+
+# ------------------------------------------------------------------- backward, from gradients of zero
+
+
+def test_dx(answer):
+    x, W, b, dy = case(seed=2)
+    dx, _, _ = backward(answer, dy, x, W, np.zeros_like(W), np.zeros_like(b))
+    check_array("dx", dx, np.einsum("nm,md->nd", dy, W), equation="12.4", batch=N)
+
+
+def test_dW(answer):
+    x, W, b, dy = case(seed=3)
+    zeros = np.zeros_like(W)
+    _, dW, _ = backward(answer, dy, x, W, zeros, np.zeros_like(b))
+    candidates = {
+        "This is Σ x in every row: the factor dy is missing": np.broadcast_to(x.sum(axis=0), W.shape),
+    }
+    expected = np.einsum("nm,nd->md", dy, x)
+    check_array("dW", dW, expected, equation="12.2", batch=N, previous=zeros, candidates=candidates)
+
+
+def test_db(answer):
+    x, W, b, dy = case(seed=4)
+    zeros = np.zeros_like(b)
+    _, _, db = backward(answer, dy, x, W, np.zeros_like(W), zeros)
+    candidates = {"This is Σ over everything: sum over the batch only (axis 0)": np.full(M, dy.sum())}
+    check_array("db", db, dy.sum(axis=0), equation="12.3", batch=N, previous=zeros, candidates=candidates)
+
+
+# ------------------------------------------------------------------- what is easy to forget
+
+
+def test_accumulates(answer):
+    x, W, b, dy = case(seed=5)
+    rng = np.random.default_rng(6)
+    dW_before, db_before = rng.normal(size=W.shape), rng.normal(size=b.shape)
+    _, dW, db = backward(answer, dy, x, W, dW_before, db_before)
+    expected = dW_before + np.einsum("nm,nd->md", dy, x)
+    check_array("dW", dW, expected, equation="12.2", batch=N, previous=dW_before)
+    check_array("db", db, db_before + dy.sum(axis=0), equation="12.3", batch=N, previous=db_before)
+
+
+def test_leaves_dy_x_W(answer):
+    x, W, b, dy = case(seed=7)
+    given = {"dy": dy, "x": x, "W": W}
+    before = {name: array.copy() for name, array in given.items()}
+    answer.linear(x, W, b)
+    answer.linear_backward(dy, x, W, np.zeros_like(W), np.zeros_like(b))
+    for name, array in given.items():
+        check_unchanged(name, array, before[name])
+
+
+def test_empty_batch(answer):
+    x, W, b, dy = case(seed=8, n=0)
+    dx, dW, db = backward(answer, dy, x, W, np.zeros_like(W), np.zeros_like(b))
+    check_array("dx of an empty batch", dx, np.zeros((0, D)), equation="12.4")
+    check_array("dW of an empty batch", dW, np.zeros((M, D)), equation="12.2")
+    check_array("db of an empty batch", db, np.zeros(M), equation="12.3")

@@ -1,0 +1,13 @@
+"""dW = dW + … makes a new array that the caller never sees."""
+
+import numpy as np
+
+
+def linear(x, W, b):
+    return x @ W.T + b
+
+
+def linear_backward(dy, x, W, dW, db):
+    dW = dW + dy.T @ x
+    db += dy.sum(axis=0)
+    return dy @ W

@@ -1,0 +1,14 @@
+"""dW is added twice."""
+
+import numpy as np
+
+
+def linear(x, W, b):
+    return x @ W.T + b
+
+
+def linear_backward(dy, x, W, dW, db):
+    dW += dy.T @ x
+    dW += dy.T @ x
+    db += dy.sum(axis=0)
+    return dy @ W

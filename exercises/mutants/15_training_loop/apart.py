@@ -1,0 +1,27 @@
+"""Inputs and targets are shuffled apart."""
+
+import numpy as np
+
+
+def batches(n, batch_size, rng):
+    order = rng.permutation(n)
+    return [order[start : start + batch_size] for start in range(0, n, batch_size)]
+
+
+def train_step(model, criterion, optimizer, x, y):
+    optimizer.zero_grad()
+    loss = criterion(model(x), y)
+    model.backward(criterion.backward())
+    optimizer.step()
+    return float(loss)
+
+
+def train(model, criterion, optimizer, x, y, *, epochs, batch_size, rng):
+    history = []
+    for _ in range(epochs):
+        total = 0.0
+        pairs = zip(batches(len(x), batch_size, rng), batches(len(x), batch_size, rng), strict=True)
+        for index, other in pairs:
+            total += train_step(model, criterion, optimizer, x[index], y[other]) * len(index)
+        history.append(total / len(x))
+    return history
