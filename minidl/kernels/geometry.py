@@ -22,7 +22,7 @@ def pair(value: Size2d, name: str, least: int = 0) -> Pair:
     Raises:
         ValueError: it is neither one integer nor two, or one is below `least`.
     """
-    values = (value, value) if isinstance(value, int | np.integer) else tuple(value)
+    values = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(values) != 2 or not all(isinstance(v, int | np.integer) and v >= least for v in values):
         raise ValueError(f"{name}: expected an integer of at least {least}, or a pair of them, got {value!r}")
     return int(values[0]), int(values[1])

@@ -63,7 +63,9 @@ def max_pool2d(
     first_inside = (where >= 0).argmax(axis=-1)  # (N, C, OH, OW)
     inside = np.take_along_axis(where, first_inside[..., None], axis=-1)[..., 0]  # (N, C, OH, OW)
     indices = np.where(indices < 0, inside, indices)
-    y = np.take_along_axis(flat, indices.reshape(n, c, math.prod(shape[2:])), axis=2).reshape(shape)  # (N, C, OH, OW)
+    y = np.take_along_axis(flat, indices.reshape(n, c, math.prod(shape[2:])), axis=2).reshape(
+        shape
+    )  # (N, C, OH, OW)
     return y, indices
 
 

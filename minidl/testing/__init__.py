@@ -2,6 +2,7 @@
 
 from minidl.testing.component import CHECKS, Sample, Wrong, check_component
 from minidl.testing.gradients import GradientCheck, TensorCheck, gradient_check, numerical_gradient
+from minidl.testing.optim import check_optimizer, check_scheduler
 from minidl.testing.planted import Bug, planted
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "TensorCheck",
     "Wrong",
     "check_component",
+    "check_optimizer",
+    "check_scheduler",
     "gradient_check",
     "numerical_gradient",
     "planted",
