@@ -5,7 +5,8 @@ Rules that keep a page honest:
 - every Python fence is written ```` ```python ````, with or without attributes, and all of them run, in
   order, in one namespace per page;
 - what a fence prints stands right after it in a fence ```` ```text title="output" ````; `…` stands for
-  any run of characters within a line, for figures that differ from machine to machine;
+  any run of characters within a line, and a number after `≈` may be off by a twentieth, for figures that
+  differ from machine to machine;
 - a fence with a `figure="…"` attribute draws with matplotlib; the attribute is the plot's alt text.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +26,8 @@ __all__ = ["Fence", "FenceError", "Run", "check_output", "read_fences", "run_fen
 OPEN = re.compile(r"^(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})(?P<info>[^`\n]*)$")
 LANGUAGE = re.compile(r"^\{?[ ]*\.?(?P<language>[\w+-]*)")
 ATTRIBUTE = re.compile(r"""([\w-]+)=(?:"([^"]*)"|'([^']*)')""")
+NUMBER = r"-?\d+(?:\.\d+)?"
+ABOUT = re.compile(rf"≈ ?({NUMBER})")
 LANGUAGES = {"python", "text", "console", "markdown"}
 
 
@@ -144,7 +148,17 @@ def check_output(run: Run) -> None:
 
 
 def _matches(shown: str, printed: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, shown.split("…"))), printed) is not None
+    if not (match := re.fullmatch(_pattern(shown), printed)):
+        return False
+    pairs = zip(ABOUT.findall(shown), match.groups(), strict=True)
+    return all(math.isclose(float(a), float(b), rel_tol=0.05) for a, b in pairs)
+
+
+def _pattern(shown: str) -> str:
+    """What a shown line allows, with one group for each number after `≈`."""
+    parts = ABOUT.split(shown)[::2]
+    literal = [".*".join(map(re.escape, part.split("…"))) for part in parts]
+    return rf"≈ ?({NUMBER})".join(literal)
 
 
 def pages(root: Path) -> list[Path]:
