@@ -26,7 +26,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         parser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         parser.add_argument("--exercises", metavar="DIR", help="the exercises folder, if it is not found")
-        parser.set_defaults(run=lambda arguments: _one_line_errors(name, run, arguments))
+        parser.set_defaults(run=run)
         return parser
 
     name_help = "04, sigmoid or 04_sigmoid; without it, the next one that is not solved"
@@ -44,24 +44,6 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     command("reset", _reset, "put the blank file back; a copy of yours is kept").add_argument(
         "name", help="04, sigmoid or 04_sigmoid"
     )
-
-
-def _one_line_errors(
-    name: str, run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace
-) -> int:
-    from minidl.learn.course import CourseError
-
-    try:
-        return run(arguments)
-    except CourseError as error:
-        print(f"minidl {name}: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"minidl {name}: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"minidl {name}: stopped", file=sys.stderr)
-        return 130
 
 
 # -------------------------------------------------------------------- the commands
