@@ -83,7 +83,7 @@ def _encode(tensors: dict[str, Array], metadata: dict[str, str]) -> bytes:
 
 
 def _decode(path: str | Path) -> tuple[dict[str, Array], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     if not Path(path).is_file():
         raise CheckpointError(f"{path}: expected a safetensors file, got none there")
@@ -92,27 +92,33 @@ def _decode(path: str | Path) -> tuple[dict[str, Array], dict[str, str]]:
             # keys() of a safetensors file is a method, and the file cannot be iterated over
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, file.metadata() or {}
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
+    except Exception as error:  # safetensors answers a dtype that NumPy lacks with an AttributeError
         raise CheckpointError(f"{path}: expected a safetensors file, got a damaged one: {error}") from error
 
 
 def _to_plain(value: Any, name: str, tensors: dict[str, Array]) -> Any:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and _is_plain(value.dtype):
+        while name in tensors:  # {"a/b": x} and {"a": {"b": x}} have the same name
+            name += "'"
         tensors[name] = value
         return {"$array": name}
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic) and _is_plain(value.dtype):
         return value.item()
     if isinstance(value, dict):
         pairs = [(key, _to_plain(item, f"{name}/{key}", tensors)) for key, item in value.items()]
         if all(isinstance(key, str) and not key.startswith("$") for key, _ in pairs):
             return dict(pairs)
-        return {"$items": [list(pair) for pair in pairs]}
+        return {"$items": [[_to_plain(key, f"{name}/{key}", tensors), item] for key, item in pairs]}
     if isinstance(value, list | tuple):
         items = [_to_plain(item, f"{name}/{i}", tensors) for i, item in enumerate(value)]
         return items if isinstance(value, list) else {"$tuple": items}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"checkpoint: expected plain values and arrays, got {type(value).__name__} at {name!r}")
+
+
+def _is_plain(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "biuf" and dtype.itemsize <= 8  # safetensors has no longdouble
 
 
 def _from_plain(value: Any, tensors: dict[str, Array]) -> Any:
@@ -125,5 +131,5 @@ def _from_plain(value: Any, tensors: dict[str, Array]) -> Any:
     if "$tuple" in value:
         return tuple(_from_plain(item, tensors) for item in value["$tuple"])
     if "$items" in value:
-        return {key: _from_plain(item, tensors) for key, item in value["$items"]}
+        return {_from_plain(key, tensors): _from_plain(item, tensors) for key, item in value["$items"]}
     return {key: _from_plain(item, tensors) for key, item in value.items()}

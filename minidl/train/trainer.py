@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any, Self
 
 import numpy as np
 
 from minidl.array import Array, get_rng_state, set_rng_state
 from minidl.data import DataLoader
-from minidl.errors import CheckpointError, NonFiniteError
+from minidl.errors import CheckpointError, MinidlError, NonFiniteError
 from minidl.metrics import Mean, Metric
 from minidl.nn import Module, watch_forward
 from minidl.optim import Optimizer
@@ -72,8 +72,8 @@ class Trainer:
         self.stopped = False
         self._stop_asked = False
         self._fit_from = 0  # how many epochs were finished when this fit began
-        self._loader: DataLoader | None = None
         self._loader_state: dict[str, Any] | None = None
+        self._unfinished = False  # whether the next fit goes on where the loader stood
         self._mean_loss = Mean("loss")
         self._figures: list[Metric] = [self._mean_loss, *self.metrics]  # type: ignore[list-item]
 
@@ -92,15 +92,20 @@ class Trainer:
 
         Raises:
             NonFiniteError: the loss became NaN or infinite; the message names the step and the layer.
-            ValueError: there is no batch in `train`, or `epochs` is negative.
+            ValueError: there is no batch in `train` or `val`, or `epochs` is negative.
+            TypeError: `epochs` is no integer.
+            StateDictError: `train` is not the loader in whose middle the run was interrupted.
         """
+        if not isinstance(epochs, int) or isinstance(epochs, bool):
+            raise TypeError(f"Trainer.fit: expected epochs to be an integer, got {epochs!r}")
         if epochs < 0:
             raise ValueError(f"Trainer.fit: expected epochs of at least 0, got {epochs}")
-        if len(train) == 0:
-            raise ValueError("Trainer.fit: expected at least one batch to train on, got an empty loader")
-        self._loader = train
-        if self._loader_state is not None:  # an epoch that was interrupted, or a resumed run
+        for batches, purpose in ((train, "train"), (val, "validate")):
+            if isinstance(batches, Sized) and len(batches) == 0:
+                raise ValueError(f"Trainer.fit: expected at least one batch to {purpose} on, got none")
+        if self._unfinished and self._loader_state is not None:
             train.load_state_dict(self._loader_state)
+        self._unfinished = True
         self.steps_per_epoch = len(train)
         self.epochs = self._fit_from + epochs
         self.stopped = self._stop_asked = False
@@ -110,6 +115,7 @@ class Trainer:
         self._tell("on_fit_end")
         if not self.stopped:
             self._fit_from = self.epoch
+            self._unfinished = False
         return self.history
 
     def stop(self) -> None:
@@ -134,7 +140,8 @@ class Trainer:
         record |= {f"train_{name}": value for name, value in self.running.items()}
         if val is not None:
             record |= {f"val_{name}": value for name, value in self.evaluate(val).items()}
-        record |= {"seconds": seconds, "samples_per_second": (self.samples - samples_before) / seconds}
+        speed = (self.samples - samples_before) / max(seconds, 1e-9)
+        record |= {"seconds": seconds, "samples_per_second": speed}
         if self.scheduler is not None:
             self.scheduler.step()
         self.history.append(record)
@@ -160,7 +167,8 @@ class Trainer:
         loss = self.loss(prediction, target)
         value = float(loss)
         if not math.isfinite(value):
-            raise NonFiniteError(self._blame(value, inputs))
+            where = f"epoch {self.epoch + 1}, step {self.step + 1}"
+            raise NonFiniteError(self._blame(value, where, inputs))
         self.optimizer.zero_grad()
         self.model.backward(self.loss.backward(None))
         self.optimizer.step()
@@ -178,25 +186,39 @@ class Trainer:
 
         Returns:
             Figures by name: `{"loss": 0.09, "accuracy": 0.97}`.
+
+        Raises:
+            NonFiniteError: the loss is NaN or infinite.
+            ValueError: there is no batch.
         """
-        mode, before = self.model.training, self._measured()
+        before = self._measured()
+        modes = [(m, m.training) for root in (self.model, self.loss) for m in root.modules()]
         self.model.eval()
+        self.loss.eval()
         self._reset()
+        count = 0
         try:
-            for *inputs, target in batches:
+            for count, (*inputs, target) in enumerate(batches, start=1):
                 prediction = self.model(*inputs)
-                self._update(prediction, target, float(self.loss(prediction, target)))
+                loss = float(self.loss(prediction, target))
+                if not math.isfinite(loss):
+                    where = f"batch {count} of an evaluation after epoch {self.epoch}, step {self.step}"
+                    raise NonFiniteError(self._blame(loss, where, inputs))
+                self._update(prediction, target, loss)
+            if count == 0:
+                raise ValueError("Trainer.evaluate: expected at least one batch, got none")
             return self.running
         finally:
             self._load_measured(before)
-            self.model.train(mode)
+            for module, mode in modes:  # one by one: a layer may be in eval() on its own
+                module.training = mode
 
     # ---------------------------------------------------------------- figures
 
     @property
     def running(self) -> dict[str, float]:
         """Loss and metrics over the batches since the epoch began."""
-        return {metric.name: float(metric.compute()) for metric in self._figures}
+        return {metric.name: _figure(metric) for metric in self._figures}
 
     def _update(self, prediction: Array, target: Array, loss: float) -> None:
         self._mean_loss.update(loss, len(target))
@@ -241,7 +263,8 @@ class Trainer:
         """Take over a state from `state_dict`: `fit` then ends with the bits of the run that it came from.
 
         Raises:
-            CheckpointError: the state lacks something, or has a scheduler where this trainer has none.
+            CheckpointError: the state lacks something, is damaged, or has a scheduler where this trainer
+                has none.
             StateDictError: it is of another model or optimizer.
 
         Whatever it raises, the trainer is as it was.
@@ -261,11 +284,12 @@ class Trainer:
             self._take_over(state)
         except Exception as error:
             self._take_over(before)
-            if isinstance(error, KeyError | TypeError | AttributeError):
-                raise CheckpointError(
-                    f"Trainer: expected a state of a trainer, got a damaged one: {error!r}"
-                ) from error
-            raise
+            if isinstance(error, MinidlError):
+                raise
+            raise CheckpointError(
+                f"Trainer: expected a state of a trainer, got a damaged one: {error!r}"
+            ) from error
+        self._unfinished = True
         return self
 
     def _take_over(self, state: Mapping[str, Any]) -> None:
@@ -273,8 +297,9 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])
-        self.epoch, self.step = state["epoch"], state["step"]
-        self.global_step, self._fit_from = state["global_step"], state["fit_from"]
+        self.epoch, self.step, self.global_step, self._fit_from = (
+            _count(name, state[name]) for name in ("epoch", "step", "global_step", "fit_from")
+        )
         self.history = History([dict(record) for record in state["history"]])
         self._load_measured(state["measured"])
         self._loader_state = state["loader"]
@@ -293,9 +318,9 @@ class Trainer:
 
     # ---------------------------------------------------------------- when the loss is no number
 
-    def _blame(self, loss: float, inputs: Sequence[Array]) -> str:
+    def _blame(self, loss: float, when: str, inputs: Sequence[Array]) -> str:
         """Where the numbers went wrong: the first parameter or layer that is not finite."""
-        where = f"the loss became {loss} at epoch {self.epoch + 1}, step {self.step + 1}"
+        where = f"the loss became {loss} at {when}"
         advice = "a smaller learning rate may help"
         if not all(np.isfinite(x).all() for x in inputs):
             return f"{where}: the batch itself holds numbers that are not finite"
@@ -313,3 +338,19 @@ class Trainer:
             self.model(*inputs)
         layer = f"first in the output of {culprits[0]}" if culprits else "in the loss itself"
         return f"{where}: {layer}; {advice}"
+
+
+def _figure(metric: Metric) -> float:
+    value = metric.compute()
+    if np.ndim(value) > 0:
+        raise TypeError(
+            f"Trainer: expected metrics of one number each, got {metric.name} of shape {np.shape(value)}; "
+            "measure it after training"
+        )
+    return float(value)
+
+
+def _count(name: str, value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"expected {name} to be an integer of at least 0, got {value!r}")
+    return value
