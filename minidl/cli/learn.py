@@ -182,14 +182,15 @@ def _check_one(exercise: Exercise, progress: Progress) -> bool:
     if outcome.output.strip():
         _say("Your code printed:", "dim")
         _say(outcome.output.rstrip()[:2000], "dim")
-    total = len(outcome.passed) + len(outcome.failed)
+    total = len(outcome.passed) + len(outcome.failed) + len(outcome.unwritten)
     if outcome.solved:
         _say(f"✓ {exercise.name} solved: {total} of {total} checks passed.", "bold green")
     else:
         _say(outcome.message, "yellow" if outcome.blank else "red")
         if total:
-            others = f"; not yet: {', '.join(outcome.failed)}" if outcome.failed else ""
-            _say(f"  {exercise.name}: {len(outcome.passed)} of {total} checks passed{others}")
+            wrong = f"; wrong: {', '.join(outcome.failed)}" if outcome.failed else ""
+            blank = f"; not written yet: {', '.join(outcome.unwritten)}" if outcome.unwritten else ""
+            _say(f"  {exercise.name}: {len(outcome.passed)} of {total} checks passed{wrong}{blank}")
     progress.update(exercise, solved=outcome.solved)
     _warn(progress)
     return outcome.solved

@@ -37,8 +37,8 @@ class Outcome:
         solved: every expected test ran to its end and passed.
         message: the line for the reader, where it is not solved.
         passed: the labels of the tests that passed, in order.
-        failed: the labels of those that did not.
-        blank: all that failed is still to be written.
+        failed: the labels of those that did not, because the answer is wrong.
+        unwritten: the labels of those that met a gap that is still blank.
         output: what the reader's code printed, cut to a bearable length.
     """
 
@@ -46,8 +46,13 @@ class Outcome:
     message: str
     passed: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
-    blank: bool = False
+    unwritten: tuple[str, ...] = ()
     output: str = ""
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing is wrong, only something still to be written."""
+        return bool(self.unwritten) and not self.failed
 
 
 def check(exercise: Exercise, answer: Path | None = None, timeout: float = TIMEOUT) -> Outcome:
@@ -113,9 +118,9 @@ def _outcome(result: dict[str, Any], expected: list[str], output: str) -> Outcom
         message = f"✗ the check did not come to its end: {len(passed)} of {len(expected)} tests ran"
     else:
         message = ""
-    failed = tuple(each["label"] for each in wrong) + tuple(missing)
-    blank = bool(wrong) and all(each["outcome"] == "blank" for each in wrong)
-    return Outcome(solved, message, tuple(passed), failed, blank, output)
+    unwritten = tuple(each["label"] for each in wrong if each["outcome"] == "blank")
+    failed = tuple(each["label"] for each in wrong if each["outcome"] != "blank") + tuple(missing)
+    return Outcome(solved, message, tuple(passed), failed, unwritten, output)
 
 
 def _test_names(tests: Path) -> list[str]:

@@ -254,7 +254,7 @@ def _nothing_written(case: _Case) -> str | None:
 
 
 def _not_accumulated(case: _Case) -> str | None:
-    if case.previous is None:
+    if case.previous is None or not case.previous.any():
         return None
     share = case.right - case.previous
     if case.same(case.got, share):
