@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from by_hand import BY_HAND
 from component_table import SAMPLES
 
 from minidl import models, nn
@@ -19,6 +20,15 @@ def test_component(sample, check):
     CHECKS[check](sample)
 
 
+@pytest.mark.parametrize(
+    ("component", "check"),
+    [(component, check) for component, checks in BY_HAND.items() for check in checks],
+    ids=lambda value: value.__name__,
+)
+def test_numbers_worked_out_by_hand(component, check):
+    check()
+
+
 def public_components():
     for room in (nn, models):
         for name in room.__all__:
@@ -31,6 +41,15 @@ def test_every_public_component_has_a_sample():
     sampled = {type(sample.make()) for sample in SAMPLES}
     missing = [component.__name__ for component in public_components() if component not in sampled]
     assert not missing, f"no sample in tests/component_table.py for {', '.join(missing)}"
+
+
+def test_every_layer_and_loss_has_numbers_worked_out_by_hand():
+    missing = (
+        {c for c in public_components() if c.__module__.startswith("minidl.nn")}
+        - set(BY_HAND)
+        - {nn.Sequential}
+    )
+    assert not missing, f"no numbers in tests/by_hand.py for {missing}"
 
 
 def test_every_component_that_takes_a_shape_has_wrong_inputs():

@@ -1,0 +1,173 @@
+"""Wrong backwards and wrong kernels, planted one at a time: the component checks must catch every one.
+
+A check that lets a planted bug pass proves nothing. Each bug names the class whose samples are put
+through the checks; at least one check of one sample has to fail.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from by_hand import BY_HAND
+from component_table import SAMPLES
+
+from minidl import models, nn
+from minidl.kernels import conv, pooling
+from minidl.kernels.registry import use_backend
+from minidl.nn import batchnorm, loss
+from minidl.testing import CHECKS, Bug, planted
+
+LAYER_BUGS = [
+    (nn.Linear, Bug("transposed weight gradient of a square view", nn.Linear, "backward", "dy2.T @ x2", "(x2.T @ dy2).T * 2")),
+    (nn.Linear, Bug("bias gradient is a mean", nn.Linear, "backward", "dy2.sum(axis=0)", "dy2.mean(axis=0)")),
+    (nn.Linear, Bug("input gradient loses its sign", nn.Linear, "backward", "return dy @", "return -dy @")),
+    (nn.Linear, Bug("bias added twice", nn.Linear, "forward", "y + self.bias", "y + 2 * self.bias")),
+    (nn.Linear, Bug("gradient overwrites", nn.Parameter, "add_grad", "if self.grad is None else self.grad + gradient", "if True else gradient")),
+    (nn.Linear, Bug("a frozen parameter collects", nn.Parameter, "add_grad", "gradient = gradient.astype(self.dtype, copy=False)", "gradient = gradient.astype(np.float32)")),
+    (nn.Linear, Bug("backward keeps its memory", nn.Module, "recall", "self._memory = None", "pass")),
+    (nn.Linear, Bug("eval keeps a memory", nn.Module, "remember", "if keep else None", "if True else None")),
+    (nn.Linear, Bug("upstream shapes are not checked", nn.Module, "recall", "if dy.shape != memory.shape:", "if False:")),
+    (nn.Linear, Bug("state dict is not copied", nn.Module, "load_state_dict", "if problems:", "if False:")),
+    (nn.Linear, Bug("repr forgets the bias", nn.Linear, "extra_repr", ", bias={self.bias is not None}", "")),
+    (nn.ReLU, Bug("ReLU passes everything", nn.ReLU, "backward", "np.where(positive, dy, 0)", "dy.copy()")),
+    (nn.ReLU, Bug("ReLU in place", nn.ReLU, "forward", "np.maximum(x, 0)", "np.maximum(x, 0, out=x)")),
+    (nn.ReLU, Bug("ReLU swallows NaN", nn.ReLU, "forward", "np.maximum(x, 0)", "np.fmax(x, 0)")),
+    (nn.Sigmoid, Bug("sigmoid without 1 − y", nn.Sigmoid, "backward", "dy * y * (1 - y)", "dy * y")),
+    (nn.Sigmoid, Bug("sigmoid overflows", nn.Sigmoid, "forward", "np.exp(-np.abs(x))", "np.exp(-x)")),
+    (nn.Sigmoid, Bug("sigmoid's memory is its output", nn.Sigmoid, "forward", "self.remember(y.copy(), output=y)", "self.remember(y, output=y)")),
+    (nn.Sigmoid, Bug("sigmoid makes float64", nn.Sigmoid, "forward", "/ (1 + e)", "/ (np.float64(1) + e)")),
+    (nn.Tanh, Bug("tanh with 1 − y", nn.Tanh, "backward", "(1 - y * y)", "(1 - y)")),
+    (nn.Softmax, Bug("softmax's gradient is nothing", nn.Softmax, "backward", "y * (dy - (dy * y).sum(axis=dim, keepdims=True))", "0 * (y + dy + dim)")),
+    (nn.Softmax, Bug("softmax sums the wrong axis", nn.Softmax, "backward", "sum(axis=dim", "sum(axis=0")),
+    (nn.Softmax, Bug("softmax without the maximum", nn.Softmax, "forward", "x - x.max(axis=dim, keepdims=True, initial=-np.inf)", "x")),
+    (nn.Softmax, Bug("softmax's sum loses y", nn.Softmax, "backward", "(dy * y).sum(", "dy.sum(")),
+    (nn.Dropout, Bug("dropout without its scale", nn.Dropout, "forward", "1 / (1 - self.p)", "1")),
+    (nn.Dropout, Bug("dropout in eval too", nn.Dropout, "forward", "not self.training or self.p == 0", "self.p == 0")),
+    (nn.Dropout, Bug("dropout with NumPy's global generator", nn.Dropout, "forward", "(self.rng or default_generator()).random(x.shape, dtype=np.float32)", "np.random.random(x.shape)")),
+    (nn.Dropout, Bug("dropout returns its input in eval", nn.Dropout, "forward", "y = x.copy()", "y = x")),
+    (nn.Flatten, Bug("flatten returns a view", nn.Flatten, "forward", "x.copy().reshape", "x.reshape")),
+    (nn.Flatten, Bug("flatten in Fortran order", nn.Flatten, "forward", "*x.shape[end + 1 :])", "*x.shape[end + 1 :], order='F')")),
+    (nn.BatchNorm2d, Bug("batch norm's backward without eps", batchnorm._BatchNorm, "backward", "return dxhat * inv_std", "return dxhat / np.sqrt(1 / inv_std**2 - self.eps)")),
+    (nn.BatchNorm1d, Bug("batch norm's backward without eps, small eps", batchnorm._BatchNorm, "backward", "return dxhat * inv_std", "return dxhat / np.sqrt(1 / inv_std**2 - self.eps)")),
+    (nn.BatchNorm2d, Bug("batch norm without eps", batchnorm._BatchNorm, "forward", "np.sqrt(var + self.eps)", "np.sqrt(var)")),
+    (nn.BatchNorm2d, Bug("batch norm's mean is taken as fixed", batchnorm._BatchNorm, "backward", "dxhat - through_mean - through_var", "dxhat - through_var")),
+    (nn.BatchNorm2d, Bug("batch norm's variance is taken as fixed", batchnorm._BatchNorm, "backward", "dxhat - through_mean - through_var", "dxhat - through_mean")),
+    (nn.BatchNorm2d, Bug("batch norm forgets γ on the way back", batchnorm._BatchNorm, "backward", "dy * self.weight.astype(dy.dtype).reshape(inv_std.shape)", "dy")),
+    (nn.BatchNorm2d, Bug("dγ without x̂", batchnorm._BatchNorm, "backward", "(dy * xhat).sum(axis=axes)", "dy.sum(axis=axes)")),
+    (nn.BatchNorm2d, Bug("running variance with n", batchnorm._BatchNorm, "forward", "var * (n / (n - 1))", "var")),
+    (nn.BatchNorm2d, Bug("momentum the wrong way round", batchnorm._BatchNorm, "_track", "(1 - m) * self.running_mean + m * mean", "m * self.running_mean + (1 - m) * mean")),
+    (nn.BatchNorm1d, Bug("cumulative average is off by one", batchnorm._BatchNorm, "_track", "1 / int(self.num_batches_tracked)", "1 / (1 + int(self.num_batches_tracked))")),
+    (nn.BatchNorm1d, Bug("eval moves the running statistics", batchnorm._BatchNorm, "forward", "            var = self.running_var.astype(x.dtype, copy=False)", "            var = self.running_var.astype(x.dtype, copy=False); self._track(x.mean(axis=0), x.var(axis=0)) if x.ndim == 2 else None")),
+    (nn.Conv2d, Bug("convolution's bias gradient misses an axis", nn.Conv2d, "backward", "dy.sum(axis=(0, 2, 3))", "dy[:, :, 0].sum(axis=(0, 2))")),
+    (nn.Conv2d, Bug("stride and padding swapped on the way back", nn.Conv2d, "backward", "(self.stride, self.padding, self.dilation", "(self.stride, self.dilation, self.dilation")),
+    (nn.Conv2d, Bug("unfold ignores the dilation", conv, "unfold", "::dh, ::dw]", "::1, ::1][..., : kernel_size[0], : kernel_size[1]]")),
+    (nn.Conv2d, Bug("fold overwrites where windows overlap", conv, "fold", "columns] += patches", "columns] = patches")),
+    (nn.Conv2d, Bug("fold forgets the padding", conv, "fold", "padded[:, :, ph : ph + height, pw : pw + width]", "padded[:, :, :height, :width]")),
+    (nn.Conv2d, Bug("groups mix", conv, "conv2d", "(rows @ columns)", "(rows[::-1] @ columns)")),
+    (nn.Conv2d, Bug("weight gradient is a mean over images", conv, "conv2d_weight_grad", ".sum(axis=0)", ".mean(axis=0)")),
+    (nn.Conv2d, Bug("input gradient with W untransposed", conv, "conv2d_input_grad", "rows.swapaxes(1, 2) @ dy", "rows[:, ::-1].swapaxes(1, 2) @ dy")),
+    (nn.MaxPool2d, Bug("max-pool pads with 0", pooling, "max_pool2d", "outside=-math.inf", "outside=0.0")),
+    (nn.MaxPool2d, Bug("max-pool takes the minimum", pooling, "max_pool2d", "cells.argmax(axis=-1)", "cells.argmin(axis=-1)")),
+    (nn.MaxPool2d, Bug("max-pool's gradient overwrites", pooling, "max_pool2d_input_grad", "np.add.at(dx, (images, indices.reshape(n * c, cells)), dy.reshape(n * c, cells))", "dx[images, indices.reshape(n * c, cells)] = dy.reshape(n * c, cells)")),
+    (nn.AvgPool2d, Bug("average counts the padding always", pooling, "_counts", "if count_include_pad else (0, size)", "if True else (0, size)")),
+    (nn.AvgPool2d, Bug("average never divides the gradient", pooling, "avg_pool2d_input_grad", "dy / counts.astype(dy.dtype)", "dy / counts.astype(dy.dtype) ** 0")),
+    (nn.AvgPool2d, Bug("overhanging windows count beyond the end", pooling, "_counts", "np.minimum(start + cells, high)", "start + cells")),
+    (nn.AdaptiveAvgPool2d, Bug("adaptive windows do not overlap", pooling, "_adaptive_windows", "-(-(i + 1) * size // windows)", "max(i * size // windows + 1, (i + 1) * size // windows)")),
+    (nn.AdaptiveAvgPool2d, Bug("adaptive gradient is not shared", pooling, "adaptive_avg_pool2d_input_grad", " / cells", " * 1.0")),
+    (nn.MSELoss, Bug("squared error without its 2", nn.MSELoss, "backward", "2 * error", "error")),
+    (nn.MSELoss, Bug("squared error with its sign turned", nn.MSELoss, "forward", "error = prediction - target", "error = target - prediction")),
+    (nn.MSELoss, Bug("the mean is a sum on the way back", loss._Loss, "_share", "if self.reduction == \"mean\"", "if False")),
+    (nn.MSELoss, Bug("targets broadcast", loss._Loss, "check_same_shape", "if prediction.shape != target.shape:", "if prediction.ndim != target.ndim:")),
+    (nn.BCEWithLogitsLoss, Bug("binary cross-entropy overflows", nn.BCEWithLogitsLoss, "forward", "np.maximum(-x, 0) + np.log1p(e)", "np.log1p(np.exp(-x))")),
+    (nn.BCEWithLogitsLoss, Bug("pos_weight lost on the way back", nn.BCEWithLogitsLoss, "backward", "((v - 1) * t + 1)", "1")),
+    (nn.BCEWithLogitsLoss, Bug("weight lost on the way back", nn.BCEWithLogitsLoss, "backward", "dx = w * (", "dx = (")),
+    (nn.CrossEntropyLoss, Bug("cross-entropy without q", nn.CrossEntropyLoss, "backward", "keepdims=True) - q)", "keepdims=True))")),
+    (nn.CrossEntropyLoss, Bug("weights do not scale the softmax", nn.CrossEntropyLoss, "backward", "p * q.sum(axis=1, keepdims=True)", "p * (q.sum(axis=1, keepdims=True) != 0)")),
+    (nn.CrossEntropyLoss, Bug("ignored positions count", nn.CrossEntropyLoss, "_wanted", "q *= weight * kept[:, None]", "q *= weight")),
+    (nn.CrossEntropyLoss, Bug("mean over positions, not weights", nn.CrossEntropyLoss, "_wanted", "(weight[inside] * kept).sum()", "kept.sum()")),
+    (nn.CrossEntropyLoss, Bug("smoothing takes nothing from the truth", nn.CrossEntropyLoss, "_wanted", "q[np.arange(rows), inside] += 1 - smooth", "q[np.arange(rows), inside] += 1")),
+    (nn.CrossEntropyLoss, Bug("cross-entropy overflows", nn.CrossEntropyLoss, "forward", "x - x.max(axis=1, keepdims=True, initial=-np.inf)", "x")),
+    (nn.CrossEntropyLoss, Bug("classes land on the wrong axis", nn.CrossEntropyLoss, "backward", "shape[1]), -1, 1)", "shape[1]), 1, -1).reshape(shape)")),
+    (nn.CrossEntropyLoss, Bug("labels are not checked", nn.CrossEntropyLoss, "_wanted", "if wrong.any():", "if False:")),
+    (nn.Sequential, Bug("backward in forward's order", nn.Sequential, "backward", "reversed(list(self))", "list(self)")),
+    (models.LeNet5, Bug("LeNet-5 skips a ReLU on the way back", models.LeNet5, "backward", "self.relu1.backward(self.pool1.backward(dy))", "self.pool1.backward(dy)")),
+]  # fmt: skip
+
+
+def samples_of(component: type) -> list[Any]:
+    return [sample for sample in SAMPLES if type(sample.make()) is component]
+
+
+def caught_by(component: type) -> str:
+    """The first check that fails, or nothing. PyTorch's is left out: the suite must do without it."""
+    for sample in samples_of(component):
+        for name, check in CHECKS.items():
+            if name == "torch":
+                continue
+            try:
+                check(sample)
+            except Exception:
+                return name
+    for check in BY_HAND.get(component, []):
+        try:
+            check()
+        except Exception:
+            return check.__name__
+    return ""
+
+
+@pytest.mark.parametrize(("component", "bug"), LAYER_BUGS, ids=[bug.name for _, bug in LAYER_BUGS])
+@pytest.mark.filterwarnings("ignore")
+def test_the_checks_catch(component, bug):
+    with planted(bug), use_backend("numpy"):
+        assert caught_by(component), f"nothing catches: {bug.name}"
+
+
+@pytest.mark.parametrize(
+    "component", sorted({component for component, _ in LAYER_BUGS}, key=str), ids=lambda c: c.__name__
+)
+def test_without_a_bug_nothing_is_caught(component):
+    assert not caught_by(component)
+
+
+def test_every_layer_and_loss_has_a_planted_bug():
+    bugged = {component for component, _ in LAYER_BUGS}
+    public = {getattr(nn, name) for name in nn.__all__}
+    layers = {c for c in public if isinstance(c, type) and issubclass(c, nn.Module) and c is not nn.Module}
+    assert layers <= bugged, f"no planted bug for {layers - bugged}"
+
+
+NUMBA_BUGS = [
+    ("a compiled max-pool whose padding wins", "best = -math.inf", "best = 0.0"),
+    ("a compiled max-pool that swallows NaN", "or (value != value and best == best)", ""),
+    ("a compiled max-pool that takes the last of equals", "if value > best", "if value >= best"),
+    ("a compiled max-pool that ignores the dilation", "row = top + u * dh", "row = top + u"),
+]
+
+
+@pytest.mark.parametrize(("name", "old", "new"), NUMBA_BUGS, ids=[name for name, _, _ in NUMBA_BUGS])
+def test_a_wrong_twin_differs_from_its_reference(name, old, new, monkeypatch):
+    """The compiled loop, run as plain Python with the bug in it, is told from the reference."""
+    numba_pooling = pytest.importorskip("minidl.kernels.numba_cpu.pooling")
+    plain = getattr(numba_pooling._max_pool, "py_func", numba_pooling._max_pool)
+    monkeypatch.setattr(numba_pooling, "_max_pool", plain)
+    monkeypatch.setattr(numba_pooling, "_max_pool_python", plain, raising=False)
+
+    def differs() -> bool:
+        rng = np.random.default_rng(0)
+        for _ in range(40):
+            x = rng.integers(-5, 1, (1, 2, 6, 7)).astype(float) - 1
+            x[rng.random(x.shape) < 0.05] = np.nan
+            how = ((3, 2), (2, 1), (1, 1), (int(rng.integers(1, 3)), 1), bool(rng.random() < 0.5))
+            for a, b in zip(
+                numba_pooling.max_pool2d(x, *how), pooling.max_pool2d.reference(x, *how), strict=True
+            ):
+                if not np.array_equal(a, b, equal_nan=True):
+                    return True
+        return False
+
+    assert not differs()
+    with planted(Bug(name, numba_pooling, "_max_pool_python", old, new)):
+        assert differs()
