@@ -1,0 +1,121 @@
+"""Initialisers: PyTorch's formulas, checked by bounds and moments, and reproducible from a seed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import minidl
+from minidl import nn
+from minidl.errors import ShapeError
+from minidl.nn import init
+
+SHAPE = (60, 20, 3, 5)  # fan_in 300, fan_out 900
+MANY = 60 * 20 * 15
+
+
+def parameter(shape=SHAPE):
+    return nn.Parameter(np.full(shape, np.nan))
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+UNIFORM = [
+    (lambda p: init.uniform_(p, -2, 3, rng()), -2.0, 3.0),
+    (lambda p: init.xavier_uniform_(p, 2.0, rng()), -2 * math.sqrt(6 / 1200), 2 * math.sqrt(6 / 1200)),
+    (lambda p: init.kaiming_uniform_(p, rng=rng()), -math.sqrt(6 / 300), math.sqrt(6 / 300)),
+    (lambda p: init.kaiming_uniform_(p, math.sqrt(5), rng=rng()), -1 / math.sqrt(300), 1 / math.sqrt(300)),
+    (
+        lambda p: init.kaiming_uniform_(p, 0, "fan_out", "tanh", rng()),
+        -5 / math.sqrt(2700),
+        5 / math.sqrt(2700),
+    ),
+]
+
+
+@pytest.mark.parametrize(("fill", "low", "high"), UNIFORM)
+def test_uniform_bounds_and_moments(fill, low, high):
+    p = parameter()
+    assert fill(p) is p
+    assert low <= p.data.min() < low + 0.01 * (high - low)
+    assert high - 0.01 * (high - low) < p.data.max() <= high
+    assert abs(p.data.mean() - (low + high) / 2) < 5 * (high - low) / math.sqrt(12 * MANY)
+    assert p.data.std() == pytest.approx((high - low) / math.sqrt(12), rel=0.02)
+
+
+NORMAL = [
+    (lambda p: init.normal_(p, 1.0, 0.5, rng()), 1.0, 0.5),
+    (lambda p: init.xavier_normal_(p, 3.0, rng()), 0.0, 3 * math.sqrt(2 / 1200)),
+    (lambda p: init.kaiming_normal_(p, rng=rng()), 0.0, math.sqrt(2 / 300)),
+    (lambda p: init.kaiming_normal_(p, 0.0, "fan_out", "sigmoid", rng()), 0.0, 1 / math.sqrt(900)),
+]
+
+
+@pytest.mark.parametrize(("fill", "mean", "std"), NORMAL)
+def test_normal_moments(fill, mean, std):
+    p = parameter()
+    fill(p)
+    assert abs(p.data.mean() - mean) < 5 * std / math.sqrt(MANY)
+    assert p.data.std() == pytest.approx(std, rel=0.02)
+    assert np.abs(p.data - mean).max() > 3 * std
+
+
+def test_constants():
+    assert (init.zeros_(parameter()).data == 0).all()
+    assert (init.ones_(parameter()).data == 1).all()
+    assert (init.constant_(parameter(), 0.3).data == 0.3).all()
+
+
+@pytest.mark.parametrize("name", ["linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"])
+def test_gains_are_pytorchs(name):
+    torch = pytest.importorskip("torch")
+    assert init.calculate_gain(name) == pytest.approx(torch.nn.init.calculate_gain(name), rel=1e-15)
+    assert init.calculate_gain("leaky_relu", 0.3) == pytest.approx(math.sqrt(2 / 1.09), rel=1e-15)
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match="expected one of linear, .*, got 'swish'"):
+        init.calculate_gain("swish")
+    with pytest.raises(ValueError, match="expected mode 'fan_in' or 'fan_out', got 'fan'"):
+        init.kaiming_normal_(parameter(), mode="fan")
+    with pytest.raises(ShapeError, match=r"at least 2 dimensions, got \(3,\)"):
+        init.xavier_uniform_(parameter((3,)))
+
+
+@pytest.mark.parametrize(
+    ("make", "fan_in"),
+    [
+        (lambda g: nn.Linear(400, 300, rng=g), 400),
+        (lambda g: nn.Conv2d(40, 80, (3, 5), groups=4, rng=g), 10 * 15),
+    ],
+)
+def test_layers_start_uniform_within_one_over_the_root_of_fan_in(make, fan_in):
+    layer, bound = make(rng()), 1 / math.sqrt(fan_in)
+    for p in (layer.weight, layer.bias):
+        assert np.abs(p.data).max() <= bound
+        assert np.abs(p.data).max() > 0.9 * bound
+    assert layer.weight.data.std() == pytest.approx(bound / math.sqrt(3), rel=0.02)
+
+
+def test_batch_norm_starts_as_the_identity_of_a_normal_batch():
+    layer = nn.BatchNorm2d(3)
+    starts = (layer.weight.data, layer.bias.data, layer.running_mean, layer.running_var)
+    assert [list(values) for values in starts] == [[1] * 3, [0] * 3, [0] * 3, [1] * 3]
+
+
+def test_the_seed_decides_every_start():
+    def build(seed):
+        minidl.manual_seed(seed)
+        return nn.Sequential(nn.Linear(3, 4), nn.Conv2d(1, 2, 3)).state_dict()
+
+    one, same, other = build(1), build(1), build(2)
+    assert all(one[name].tobytes() == same[name].tobytes() for name in one)
+    assert all(one[name].tobytes() != other[name].tobytes() for name in one)
+
+
+def test_layers_without_inputs_can_be_made():
+    assert nn.Linear(0, 3).weight.shape == (3, 0)

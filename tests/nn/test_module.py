@@ -1,0 +1,217 @@
+"""Module's contract: finding parameters, state in and out, modes, memory, and what is printed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minidl import nn
+from minidl.errors import BackwardError, DTypeError, ShapeError, StateDictError
+
+
+class Twice(nn.Module):
+    """Uses one layer under two names, and has a parameter of its own defined after a child."""
+
+    def __init__(self):
+        self.first = nn.Linear(2, 3)
+        self.scale = nn.Parameter(np.ones(3))
+        self.again = self.first
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, x):
+        return self.first(x)
+
+
+def test_own_parameters_come_first_then_children_in_order_as_in_pytorch():
+    names = [name for name, _ in Twice().named_parameters()]
+    assert names == ["scale", "first.weight", "first.bias", "norm.weight", "norm.bias"]
+
+
+def test_a_shared_module_counts_once_but_is_saved_under_both_names():
+    model = Twice()
+    assert [name for name, _ in model.named_modules()] == ["", "first", "norm"]
+    assert {"first.weight", "again.weight"} <= set(model.state_dict())
+    assert len(list(model.parameters())) == 5
+
+
+def test_state_dict_keys_are_pytorchs():
+    torch = pytest.importorskip("torch")
+
+    def build(lib):
+        return lib.Sequential(
+            lib.Conv2d(1, 2, 3), lib.BatchNorm2d(2), lib.Sequential(lib.Linear(3, 4, bias=False))
+        )
+
+    ours, theirs = build(nn).state_dict(), build(torch.nn).state_dict()
+    assert list(ours) == list(theirs)
+    assert [v.shape for v in ours.values()] == [tuple(v.shape) for v in theirs.values()]
+
+
+def test_state_dict_is_a_copy():
+    layer = nn.Linear(2, 3)
+    state = layer.state_dict()
+    state["weight"][...] = 7
+    assert not (layer.weight.data == 7).any()
+    layer.load_state_dict({**layer.state_dict(), "weight": state["weight"]})
+    state["weight"][...] = 8
+    assert (layer.weight.data == 7).all()
+
+
+def test_load_state_dict_keeps_the_dtype_that_is_here():
+    layer = nn.Linear(2, 3)
+    layer.load_state_dict(nn.Linear(2, 3).double().state_dict())
+    assert layer.weight.dtype == np.float32
+
+
+def test_load_state_dict_not_strict_says_what_it_passed_over():
+    layer = nn.Linear(2, 3)
+    result = layer.load_state_dict({"weight": np.zeros((3, 2)), "other": np.zeros(1)}, strict=False)
+    assert result.missing_keys == ["bias"]
+    assert result.unexpected_keys == ["other"]
+    assert (layer.weight.data == 0).all()
+
+
+def test_load_state_dict_not_strict_still_refuses_other_shapes_and_dtypes():
+    layer = nn.Linear(2, 3)
+    with pytest.raises(StateDictError, match=r"misshapen: weight: expected \(3, 2\), got \(2, 3\)"):
+        layer.load_state_dict({"weight": np.zeros((2, 3))}, strict=False)
+    with pytest.raises(StateDictError, match="wrong dtype: bias: expected float32, got complex128"):
+        layer.load_state_dict({"bias": np.zeros(3, complex)}, strict=False)
+
+
+def test_gradients_add_up_until_they_are_forgotten():
+    layer, x = nn.Linear(2, 3).double(), np.ones((4, 2))
+    for _ in range(2):
+        layer(x)
+        layer.backward(np.ones((4, 3)))
+    np.testing.assert_array_equal(layer.bias.grad, [8, 8, 8])
+    layer.zero_grad()
+    assert layer.bias.grad is None
+
+
+def test_a_frozen_parameter_collects_nothing_and_the_gradient_goes_on():
+    layer = nn.Linear(2, 3)
+    layer.weight.requires_grad = False
+    layer(np.ones((1, 2), np.float32))
+    assert layer.backward(np.ones((1, 3), np.float32)).any()
+    assert layer.weight.grad is None
+    assert layer.bias.grad is not None
+
+
+def test_a_parameter_refuses_a_gradient_of_another_shape():
+    with pytest.raises(ShapeError, match=r"expected a gradient of shape \(2, 3\), got \(3,\)"):
+        nn.Parameter(np.zeros((2, 3))).add_grad(np.zeros(3))
+
+
+def test_a_parameter_is_a_copy_of_floats():
+    values = np.zeros(3)
+    parameter = nn.Parameter(values)
+    values[0] = 1
+    assert parameter.data[0] == 0
+    assert nn.Parameter([1, 2]).dtype == np.float32
+    assert nn.Parameter(np.zeros(2)).dtype == np.float64
+
+
+def test_eval_remembers_only_when_asked():
+    layer, x = nn.Linear(2, 3), np.ones((1, 2), np.float32)
+    layer.eval()(x)
+    with pytest.raises(BackwardError, match=r"Linear\(2, 3\): .*eval\(remember=True\)"):
+        layer.backward(np.ones((1, 3)))
+    layer.eval(remember=True)(x)
+    layer.backward(np.ones((1, 3)))
+    layer.train()(x)
+    layer.backward(np.ones((1, 3)))
+
+
+def test_train_and_eval_reach_every_module():
+    model = nn.Sequential(nn.Sequential(nn.Dropout()), nn.BatchNorm1d(2))
+    assert not any(module.training for module in model.eval().modules())
+    assert all(module.training for module in model.train().modules())
+    assert not any(module.training for module in model.train(False).modules())
+
+
+def test_to_converts_parameters_gradients_and_floating_buffers_only():
+    layer = nn.BatchNorm1d(2)
+    layer(np.ones((3, 2), np.float32))
+    layer.backward(np.ones((3, 2), np.float32))
+    layer.double()
+    assert layer.weight.grad.dtype == layer.running_mean.dtype == np.float64
+    assert layer.num_batches_tracked.dtype == np.int64
+    assert layer.to("float32").weight.dtype == np.float32
+    assert layer.to("cpu") is layer
+    for wrong in (np.int64, "cuda", "float16"):
+        with pytest.raises(DTypeError, match="expected"):
+            layer.to(wrong)
+
+
+@pytest.mark.parametrize("method", ["forward", "backward"])
+def test_a_module_without_its_methods_says_so(method):
+    with pytest.raises(NotImplementedError, match=f"Empty does not define {method}"):
+        getattr(type("Empty", (nn.Module,), {})(), method)(1)
+
+
+def test_upstream_gradients_may_be_integers_and_are_taken_in_the_outputs_dtype():
+    layer = nn.Linear(2, 3)
+    layer(np.ones((1, 2), np.float32))
+    assert layer.backward(np.ones((1, 3), np.int64)).dtype == np.float32
+
+
+def test_watch_forward_sees_every_module_and_stops_afterwards():
+    model, seen = nn.Sequential(nn.Linear(2, 3), nn.ReLU()), []
+    with nn.watch_forward(lambda module, inputs, output: seen.append((module.label(), output.shape))):
+        model(np.ones((5, 2), np.float32))
+    assert seen == [("Linear(2, 3)", (5, 3)), ("ReLU()", (5, 3)), ("Sequential()", (5, 3))]
+    model(np.ones((5, 2), np.float32))
+    assert len(seen) == 3
+
+
+def test_repr_nests():
+    assert repr(nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.ReLU()))) == (
+        "Sequential(\n"
+        "  (0): Linear(in_features=2, out_features=3, bias=True)\n"
+        "  (1): Sequential(\n"
+        "    (0): ReLU(inplace=False)\n"
+        "  )\n"
+        ")"
+    )
+
+
+def test_summary_prints_layers_shapes_and_parameters_and_changes_nothing(capsys):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2 * 4 * 4, 10))
+    model[3].bias.requires_grad = False
+    before = model.state_dict()
+    model.summary((3, 1, 6, 6))
+    shown = capsys.readouterr().out
+    for line in ("Conv2d", "(3, 2, 4, 4)", "(3, 32)", "(3, 10)", "354 parameters, 344 of them trainable"):
+        assert line in shown
+    for name, values in model.state_dict().items():
+        np.testing.assert_array_equal(values, before[name])
+    assert all(module.training for module in model.modules())
+    model.summary()
+    assert "output" not in capsys.readouterr().out
+
+
+class TestSequential:
+    def test_index_slice_length_and_append(self):
+        a, b, c = nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 4)
+        model = nn.Sequential(a, b)
+        assert model.append(c) is model
+        assert len(model) == 3
+        assert list(model) == [a, b, c]
+        assert model[0] is a
+        assert model[-1] is c
+        assert list(model[1:]) == [b, c]
+        with pytest.raises(IndexError):
+            model[3]
+
+    def test_what_is_no_module_is_refused(self):
+        with pytest.raises(TypeError, match="expected modules, got list at 0"):
+            nn.Sequential([nn.ReLU()])
+
+    def test_without_layers_it_is_the_identity_and_shares_nothing(self):
+        x = np.ones((2, 3))
+        model = nn.Sequential()
+        y, dx = model(x), model.backward(x)
+        np.testing.assert_array_equal(y, x)
+        assert not np.shares_memory(y, x)
+        assert not np.shares_memory(dx, x)
