@@ -1,0 +1,196 @@
+"""The house's rules: which way imports point, what is public, what start-up costs, what every file has."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minidl
+
+PACKAGE = Path(minidl.__file__).parent
+ROOT = PACKAGE.parent
+
+# What each room may import from. A room not named here fails.
+MAY_IMPORT = {
+    "errors": set(),
+    "array": {"errors"},
+    "kernels": {"array", "errors"},
+    "nn": {"array", "kernels", "errors"},
+    "optim": {"array", "kernels", "nn", "errors"},
+    "data": {"array", "errors"},
+    "metrics": {"errors"},
+    "models": {"array", "nn", "errors"},
+    "train": {"array", "data", "errors", "kernels", "metrics", "models", "nn", "optim"},
+    "testing": {"array", "errors", "kernels", "nn", "optim"},
+    "learn": {"array", "data", "errors", "metrics", "models", "nn", "optim", "testing", "train"},
+    "cli": {"array", "data", "errors", "kernels", "learn", "metrics", "models", "nn", "optim", "testing", "train"},
+}  # fmt: skip
+
+
+def python_files():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path):
+    """Every module that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(path: Path) -> str:
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", python_files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_dependencies_point_one_way(path):
+    here = room(path)
+    if here in ("__init__", "__main__"):
+        return
+    rooms = {name.split(".")[1] for name in imports(path) if name.startswith("minidl.")} - {here}
+    # `from minidl import x` brings a room in, or the package itself for its version and few top names
+    rooms -= {"manual_seed", "use_backend", "get_backend", "__version__"}
+    upward = rooms - MAY_IMPORT[here]
+    assert not upward, f"{here} imports {', '.join(sorted(upward))}"
+
+
+@pytest.mark.parametrize("name", ["nn", "optim", "models", "data", "metrics"])
+def test_only_numba_cpu_imports_numba(name):
+    for path in (PACKAGE / name).rglob("*.py"):
+        roots = {module.split(".")[0] for module in imports(path)}
+        assert not roots & {"numba", "matplotlib", "rich"}, path
+
+
+@pytest.mark.parametrize("path", python_files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_file_says_why_it_exists_and_what_is_public(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree), f"{path}: no docstring"
+    defines = any(
+        isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+        for node in tree.body
+    )
+    names = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
+    ]
+    assert names or not defines, f"{path}: no __all__"
+
+
+def modules():
+    for info in pkgutil.walk_packages([str(PACKAGE)], "minidl."):
+        if "__main__" not in info.name and "numba_cpu" not in info.name:
+            yield info.name
+
+
+@pytest.mark.parametrize("name", ["minidl", *modules()])
+def test_what_is_listed_as_public_is_there(name):
+    module = importlib.import_module(name)
+    for public in getattr(module, "__all__", []):
+        assert getattr(module, public) is not None or public == "__version__"
+
+
+PUBLIC = {
+    "minidl": "__version__ data errors get_backend kernels manual_seed metrics models nn optim testing train "
+    "use_backend",
+    "minidl.nn": "AdaptiveAvgPool2d AvgPool2d BCEWithLogitsLoss BatchNorm1d BatchNorm2d Conv2d CrossEntropyLoss "
+    "Dropout Flatten Linear MSELoss MaxPool2d Module Parameter ReLU Sequential Sigmoid Softmax Tanh init "
+    "watch_forward",
+    "minidl.optim": "Adam AdamW Optimizer SGD lr_scheduler",
+    "minidl.optim.lr_scheduler": "CosineAnnealingLR LRScheduler StepLR",
+    "minidl.models": "LeNet5 MLP",
+    "minidl.train": "Callback Checkpoint History Trainer load_checkpoint load_weights save_checkpoint save_weights",
+    "minidl.metrics": "Accuracy ConfusionMatrix Mean Metric accuracy confusion_matrix",
+}
+
+
+@pytest.mark.parametrize("name", list(PUBLIC))
+def test_the_public_names_are_these(name):
+    assert sorted(importlib.import_module(name).__all__) == sorted(PUBLIC[name].split())
+
+
+def fresh(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+    )
+    return done.stdout.strip()
+
+
+HEAVY = ("numba", "matplotlib", "rich", "PIL", "safetensors", "pytest", "torch")
+
+
+def test_import_loads_nothing_heavy():
+    code = f"import sys, minidl; print([m for m in {HEAVY} if m in sys.modules])"
+    assert fresh(code) == "[]"
+
+
+def test_rooms_load_nothing_heavy():
+    rooms = "nn, optim, data, metrics, models, train"
+    code = f"import sys; from minidl import {rooms}; print([m for m in {HEAVY} if m in sys.modules])"
+    assert fresh(code) == "[]"
+
+
+def test_import_adds_few_modules_to_numpys_own():
+    """The promise is 0.3 s; what costs time is loading modules, and those can be counted."""
+    code = (
+        "import sys, numpy; before = set(sys.modules); import minidl; print(len(set(sys.modules) - before))"
+    )
+    assert int(fresh(code)) < 25
+
+
+def test_the_version_is_the_same_everywhere():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert re.search(r'^version = "(.*)"$', text, re.MULTILINE).group(1) == minidl.__version__
+    assert minidl.__version__ in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="module 'minidl' has no attribute 'nothing'"):
+        minidl.nothing  # noqa: B018
+
+
+def tracked_files():
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    names = [name for name in done.stdout.decode().split("\0") if name]
+    if not names:
+        pytest.skip("no git checkout here")
+    return [ROOT / name for name in names if (ROOT / name).is_file()]
+
+
+def test_no_file_names_a_registry_or_a_path_of_a_machine():
+    hosts = [
+        "pypi" + ".org",
+        "python" + "hosted",
+        "registry.npm" + "js",
+        "deb.deb" + "ian",
+        "/ro" + "ot/",
+        "/wo" + "rk/",
+    ]
+    for path in tracked_files():
+        if path.suffix not in (".gz", ".png", ".ico"):
+            text = path.read_text(encoding="utf-8")
+            assert not [host for host in hosts if host in text], path
+
+
+def test_nothing_minified_vendored_or_pickled_is_tracked():
+    bad = re.compile(r"\.min\.(js|css)$|\.(pkl|pickle|pt|pth|woff2|wasm|npz|ipynb)$")
+    assert not [path for path in tracked_files() if bad.search(path.name)]
+
+
+def test_the_environment_of_the_tests_is_the_one_that_was_asked_for():
+    """CI runs the suite on both backends; one that ran on the other unnoticed would prove nothing."""
+    wanted = os.environ.get("MINIDL_BACKEND")
+    assert wanted is None or minidl.get_backend() == wanted
