@@ -257,6 +257,15 @@ def test_frames_desks_and_lines_are_not_the_digit(read):
         assert np.abs(read(picture) - expected).mean() < 0.03
 
 
+def test_a_lamp_over_the_middle_is_not_ink(read):
+    y, x = np.mgrid[-1:1:300j, -1:1:300j]
+    lamp = 1 - 0.35 * (x * x + y * y)
+    for digit in (1, 4, 8):
+        plain = printed(digit, 300, ink=60)
+        lit = Image.fromarray((np.asarray(plain) * lamp).astype(np.uint8))
+        assert np.abs(read(lit) - read(plain)).mean() < 0.03
+
+
 def test_a_digit_cut_out_to_its_edge_is_not_its_own_frame(originals, read):
     for image in originals[0][:10]:
         rows, columns = np.flatnonzero(image.max(axis=1)), np.flatnonzero(image.max(axis=0))

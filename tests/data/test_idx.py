@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from minidl.data import read_idx
-from minidl.data.idx import MAX_BYTES
+from minidl.data.idx import CHUNK, MAX_BYTES
 from minidl.errors import DataError
 
 CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
@@ -223,6 +223,28 @@ def test_a_promise_is_worth_no_memory_before_the_bytes_come(tmp_path):
         path.write_bytes(content)
         peak, _ = peak_of(lambda: read_idx(path))
         assert peak < 2 * 2**20
+
+
+def test_a_plain_file_that_is_too_short_is_not_read_at_all(tmp_path):
+    path = tmp_path / "half"
+    with open(path, "wb") as file:
+        file.write(header(0x08, 2**27))
+        file.truncate(2**26)
+    peak, message = peak_of(lambda: read_idx(path))
+    assert f"got a file that holds at most {2**26 - 8}" in message
+    assert peak < 2 * 2**20
+
+
+@pytest.mark.parametrize("pack", [bytes, packed])
+@pytest.mark.parametrize("size", [CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK])
+def test_the_end_is_looked_for_wherever_it_falls_between_two_reads(pack, size):
+    content = header(0x08, size) + bytes(size)
+    assert read_idx(pack(content)).shape == (size,)
+    with pytest.raises(DataError, match=f"got more than {size}"):
+        read_idx(pack(content + b"x"))
+    broken = packed(content)
+    with pytest.raises(DataError, match="expected a sound gzip file"):
+        read_idx(broken[:-8] + b"\x12\x34\x56\x78" + broken[-4:])
 
 
 def test_a_file_far_longer_than_its_header_says_is_not_read_to_its_end(tmp_path):
