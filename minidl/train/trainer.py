@@ -150,6 +150,7 @@ class Trainer:
         self._tell("on_epoch_end")
         self.stopped = self._stop_asked
 
+    @np.errstate(all="ignore")  # what overflows makes the loss NaN, if it matters
     def train_step(self, *batch: Array) -> float:
         """One step on one batch: forward, loss, backward, optimizer.
 
@@ -164,8 +165,7 @@ class Trainer:
         """
         *inputs, target = batch
         prediction = self.model(*inputs)
-        loss = self.loss(prediction, target)
-        value = float(loss)
+        value = float(self.loss(prediction, target))
         if not math.isfinite(value):
             where = f"epoch {self.epoch + 1}, step {self.step + 1}"
             raise NonFiniteError(self._blame(value, where, inputs))
@@ -178,6 +178,7 @@ class Trainer:
         self.samples += len(target)
         return value
 
+    @np.errstate(all="ignore")
     def evaluate(self, batches: Iterable[Any]) -> dict[str, float]:
         """Loss and metrics over all batches, in `eval()` mode; training goes on undisturbed afterwards.
 
@@ -302,7 +303,7 @@ class Trainer:
         )
         self.history = History([dict(record) for record in state["history"]])
         self._load_measured(state["measured"])
-        self._loader_state = state["loader"]
+        self._loader_state = None if state["loader"] is None else dict(state["loader"])
         set_rng_state(state["rng"])
         for name, rng in self._module_rngs():
             rng.bit_generator.state = state["module_rngs"][name]
@@ -334,7 +335,7 @@ class Trainer:
             if not np.isfinite(output).all():
                 culprits.append(f"{names.get(id(module), '')} {module.label()}".strip())
 
-        with watch_forward(look), np.errstate(all="ignore"):
+        with watch_forward(look):
             self.model(*inputs)
         layer = f"first in the output of {culprits[0]}" if culprits else "in the loss itself"
         return f"{where}: {layer}; {advice}"
