@@ -144,7 +144,7 @@ def check_output(run: Run) -> None:
         expected, got = "\n".join(shown), "\n".join(printed)
         raise FenceError(f"line {line}: the page shows\n{expected}\nand the fence prints\n{got}")
     if bool(run.figures) != ("figure" in run.fence.attributes):
-        raise FenceError(f"line {line}: a fence that draws, and only such a one, has figure=\"alt text\"")
+        raise FenceError(f'line {line}: a fence that draws, and only such a one, has figure="alt text"')
 
 
 def _matches(shown: str, printed: str) -> bool:

@@ -7,9 +7,9 @@ page becomes a link to it.
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as etree
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element, SubElement
 
 from markdown import Markdown
 from markdown.postprocessors import Postprocessor
@@ -19,16 +19,24 @@ from pymdownx.arithmatex import ArithmatexExtension, BlockArithmatexProcessor, I
 from minidl_docs.equations import CITED, TAG
 from minidl_docs.katex import install_assets, render
 
+PUNCTUATION = re.compile(r"[.,;:?!)]*")
+
 
 class InlineFormula(InlineArithmatexPattern):
     """`$…$`."""
 
     def handleMatch(self, m: re.Match[str], data: str) -> tuple[Any, int, int]:  # noqa: N802
         found, start, end = super().handleMatch(m, data)
-        if isinstance(found, etree.Element):
+        if isinstance(found, Element):
             tex = m.group(3) or m.group(6)
-            found = etree.Element("span", {"class": "formula", "data-search-exclude": ""})
-            found.text = AtomicString(self.md.htmlStash.store(render(tex.strip(), False)))
+            html = render(tex.strip(), False)
+            found = Element("span", {"class": "formula", "data-search-exclude": ""})
+            found.text = AtomicString(self.md.htmlStash.store(html))
+            if html.count('class="base"') <= 2:  # a short one keeps the comma that follows on its line
+                found.set("class", "formula nowrap")
+                after = PUNCTUATION.match(data, end)
+                found.text = AtomicString(found.text + after[0])
+                end = after.end()
         return found, start, end
 
 
@@ -39,9 +47,9 @@ class BlockFormula(BlockArithmatexProcessor):
         super().__init__(pattern, config, md)
         self.md = md
 
-    def generic_output(self, parent: etree.Element, math: str) -> None:
+    def generic_output(self, parent: Element, math: str) -> None:
         # tabindex: a formula that is wider than a phone scrolls, and a keyboard must reach it
-        div = etree.SubElement(
+        div = SubElement(
             parent, "div", {"class": "formula formula-block", "data-search-exclude": "", "tabindex": "0"}
         )
         div.set("role", "group")
@@ -78,7 +86,9 @@ class Formulas(ArithmatexExtension):
         if self.assets:
             install_assets(Path(self.assets))
         inline = md.inlinePatterns["arithmatex-inline"]
-        md.inlinePatterns.register(InlineFormula(inline.pattern, self.getConfigs()), "arithmatex-inline", 189.9)
+        md.inlinePatterns.register(
+            InlineFormula(inline.pattern, self.getConfigs()), "arithmatex-inline", 189.9
+        )
         md.inlinePatterns["arithmatex-inline"].md = md
         block = md.parser.blockprocessors["arithmatex-block"]
         formula = BlockFormula(block.pattern.pattern, self.getConfigs(), md)

@@ -56,4 +56,6 @@ def svg_of(figure: Any, alt: str, number: int = 0) -> str:
         svg = re.sub(rf'(id="|url\(#|href="#){re.escape(name)}(?=["\)])', rf"\g<1>fig{number}-{name}", svg)
     label = html.escape(alt, quote=True)
     svg = re.sub(r"\s*\n\s*", " ", svg)  # one line: a blank line would end an HTML block in Markdown
-    return svg.replace("<svg ", f'<svg class="plot" role="img" aria-label="{label}" style="stroke-linejoin: round" ', 1)
+    return svg.replace(
+        "<svg ", f'<svg class="plot" role="img" aria-label="{label}" style="stroke-linejoin: round" ', 1
+    )

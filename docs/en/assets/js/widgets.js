@@ -32,7 +32,7 @@ function slider(label, { min, max, step, value }, change) {
 
 /** A plane with x from `x0` to `x1`, y from `y0` to `y1`, axes, ticks, and `at` from numbers to pixels. */
 class Plane {
-  constructor({ x: [x0, x1], y: [y0, y1], xticks, yticks, label, width = 640, height = 300 }) {
+  constructor({ x: [x0, x1], y: [y0, y1], xticks, yticks, digits = 0, label, width = 640, height = 300 }) {
     const pad = { left: 44, right: 12, top: 12, bottom: 30 };
     this.at = (x, y) => [
       pad.left + ((x - x0) / (x1 - x0)) * (width - pad.left - pad.right),
@@ -47,7 +47,7 @@ class Plane {
     for (const tick of yticks) {
       const [left, y] = this.at(x0, tick), [right] = this.at(x1, tick);
       this.element.append(svg("line", { x1: left, x2: right, y1: y, y2: y, class: tick ? "grid" : "axis" }));
-      this.element.append(svg("text", { x: left - 8, y: y + 5, "text-anchor": "end" }, shown(tick, 1)));
+      this.element.append(svg("text", { x: left - 8, y: y + 5, "text-anchor": "end" }, shown(tick, digits)));
     }
     this.x = [x0, x1];
   }
@@ -73,7 +73,7 @@ class SigmoidLab extends HTMLElement {
     this.a = 1;
     this.b = 0;
     this.plane = new Plane({
-      x: [-6, 6], y: [-1.25, 1.25], xticks: [-6, -4, -2, 0, 2, 4, 6], yticks: [-1, -0.5, 0, 0.5, 1],
+      x: [-6, 6], y: [-1.25, 1.25], xticks: [-6, -4, -2, 0, 2, 4, 6], yticks: [-1, -0.5, 0, 0.5, 1], digits: 1,
       label: "The sigmoid of a x + b, and its slope",
     });
     this.slope = this.plane.add("path", { class: "second dashed" });
@@ -137,7 +137,10 @@ class LinearLab extends HTMLElement {
       ["W₂₁: y₂ per x₁", this.w[1], 0], ["W₂₂: y₂ per x₂", this.w[1], 1],
       ["b₁: shift y₁", this.b, 0], ["b₂: shift y₂", this.b, 1],
     ].map(([label, array, i]) => slider(label, { ...range, value: array[i] }, (v) => { array[i] = v; this.draw(); }));
-    this.replaceChildren(this.plane.element, key, ...rows, this.words);
+    const controls = document.createElement("div");
+    controls.className = "controls";
+    controls.append(...rows);
+    this.replaceChildren(this.plane.element, key, controls, this.words);
     this.draw();
   }
   y([p, q]) {
@@ -153,9 +156,11 @@ class LinearLab extends HTMLElement {
     const y = this.y(x);
     place(this.before, x);
     place(this.after, y);
-    const term = (i) => `y${"₁₂"[i]} = ${shown(w[i][0])}·${x[0]} + ${shown(w[i][1])}·${x[1]} + ${shown(b[i])} = ${shown(y[i])}`;
+    const number = (value) => (value < 0 ? `(${shown(value)})` : shown(value));
+    const term = (i) =>
+      `y${"₁₂"[i]} = ${x[0]}·${number(w[i][0])} + ${x[1]}·${number(w[i][1])} + ${number(b[i])} = ${shown(y[i])}`;
     const area = Math.abs(w[0][0] * w[1][1] - w[0][1] * w[1][0]);
-    this.words.textContent = `${term(0)}; ${term(1)}. The square's area is now ${shown(area, 2)}.`;
+    this.words.textContent = `${term(0)}; ${term(1)}. The square has the area ${shown(area, 2)}.`;
   }
 }
 

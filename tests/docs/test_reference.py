@@ -1,0 +1,27 @@
+"""The API reference names every public name once, and nothing that is not there."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+API = Path(__file__).parents[2] / "docs" / "en" / "api"
+ROOMS = ["data", "errors", "kernels", "metrics", "models", "nn", "optim", "testing", "train"]
+MODULES_BELOW = {"nn": ["init"], "optim": ["lr_scheduler"]}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_room_is_complete(room: str) -> None:
+    listed = re.findall(rf"^::: minidl\.{room}\.(\S+)$", (API / f"{room}.md").read_text("utf-8"), re.M)
+    below = MODULES_BELOW.get(room, [])
+    public = [n for n in importlib.import_module(f"minidl.{room}").__all__ if n not in below]
+    for name in below:
+        public += [f"{name}.{n}" for n in importlib.import_module(f"minidl.{room}.{name}").__all__]
+    assert sorted(listed) == sorted(public)
+
+
+def test_every_room_has_its_page() -> None:
+    assert sorted(page.stem for page in API.glob("*.md")) == sorted([*ROOMS, "index"])
