@@ -106,9 +106,9 @@ def test_what_is_listed_as_public_is_there(name):
 PUBLIC = {
     "minidl": "__version__ data errors get_backend kernels manual_seed metrics models nn optim "
     "testing train use_backend",
-    "minidl.nn": "AdaptiveAvgPool2d AvgPool2d BCEWithLogitsLoss BatchNorm1d BatchNorm2d Conv2d CrossEntropyLoss "
-    "Dropout Flatten Linear MSELoss MaxPool2d Module Parameter ReLU Sequential Sigmoid Softmax Tanh init "
-    "watch_forward",
+    "minidl.nn": "AdaptiveAvgPool2d AvgPool2d BCEWithLogitsLoss BatchNorm1d BatchNorm2d Conv2d "
+    "CrossEntropyLoss Dropout Flatten Linear MSELoss MaxPool2d Module Parameter ReLU Sequential Sigmoid "
+    "Softmax Tanh init watch_forward",
     "minidl.optim": "Adam AdamW Optimizer SGD lr_scheduler",
     "minidl.optim.lr_scheduler": "CosineAnnealingLR LRScheduler StepLR",
     "minidl.models": "LeNet5 MLP",

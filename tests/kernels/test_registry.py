@@ -90,7 +90,9 @@ def run(code: str, **environment: str) -> str:
 
 
 WITHOUT_NUMBA = "import sys; sys.modules['numba'] = None\n"
-POOL = "import minidl as m, numpy as np; print(m.get_backend(), m.nn.MaxPool2d(2)(np.ones((1, 1, 4, 4))).sum())"
+POOL = (
+    "import minidl as m, numpy as np; print(m.get_backend(), m.nn.MaxPool2d(2)(np.ones((1, 1, 4, 4))).sum())"
+)
 
 
 def test_without_numba_everything_runs_on_numpy():

@@ -78,7 +78,7 @@ def test_gains_are_pytorchs(name):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match="expected one of linear, .*, got 'swish'"):
+    with pytest.raises(ValueError, match=r"expected one of linear, .*, got 'swish'"):
         init.calculate_gain("swish")
     with pytest.raises(ValueError, match="expected mode 'fan_in' or 'fan_out', got 'fan'"):
         init.kaiming_normal_(parameter(), mode="fan")

@@ -73,7 +73,7 @@ def test_an_unknown_reduction_is_refused(criterion):
 
 
 def test_label_smoothing_outside_its_range_is_refused():
-    with pytest.raises(ValueError, match="between 0 and 1, got 1.5"):
+    with pytest.raises(ValueError, match=r"between 0 and 1, got 1\.5"):
         nn.CrossEntropyLoss(label_smoothing=1.5)
 
 
