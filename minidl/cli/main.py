@@ -19,7 +19,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse, but a wrong option is one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,13 +46,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal without Unicode shows '?', not a traceback
             stream.reconfigure(errors="replace")
-    options = _parser().parse_args(arguments)
+    try:
+        try:
+            return _run(_parser().parse_args(arguments))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has gone: `minidl … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         return int(options.run(options))
+    except BrokenPipeError:
+        raise
     except (MinidlError, OSError) as error:
-        if isinstance(error, BrokenPipeError):  # whoever read our output has gone: `minidl … | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
         print(f"minidl {options.command}: {_one_line(error)}", file=sys.stderr)
         return 1 if isinstance(error, NonFiniteError) else 2
     except KeyboardInterrupt:

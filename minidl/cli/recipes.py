@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": lambda parameters, lr: optim.SGD(parameters, lr=lr, momentum=0.9),
 }
 LEARNING_RATES = {"adam": 2e-3, "adamw": 2e-3, "sgd": 0.05}
+MOST = 2**31 - 1
+"""Of any whole number that can be set; nobody means more."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,10 @@ class Settings:
             if values[name] not in known:
                 raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {values[name]!r}")
         for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
-            if values[name] < least:
-                raise ValueError(f"expected {name} of at least {least}, got {values[name]}")
+            if not least <= values[name] <= MOST:
+                raise ValueError(f"expected {name} from {least} to {MOST}, got {values[name]}")
+        if not 0 < values["lr"] < math.inf:
+            raise ValueError(f"expected lr above 0, got {values['lr']}")
         return cls(**{field.name: values[field.name] for field in dataclasses.fields(cls)})
 
 
@@ -129,7 +134,7 @@ class RunFolder:
         try:
             return Settings.from_json(json.loads(self.config.read_text(encoding="utf-8")))
         except (ValueError, RecursionError) as error:
-            raise CheckpointError(f"{self.config}: {error}") from error
+            raise CheckpointError(f"{self.config}: expected the settings of a run: {error}") from error
 
     def trained_model(self) -> Module:
         """The model with its weights: those of the end, or of the last checkpoint while there is no end.
@@ -137,19 +142,24 @@ class RunFolder:
         Raises:
             CheckpointError: there are none yet, or the file is damaged.
         """
-        model = self.settings().make_model()
-        if self.weights.exists():
-            load_weights(model, self.weights)
-        elif self.checkpoint.exists():
-            state = load_checkpoint(self.checkpoint)
-            if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
-                raise CheckpointError(
-                    f"{self.checkpoint}: expected a trainer's checkpoint, got something else"
-                )
-            model.load_state_dict(state["model"])
-        else:
+        settings = self.settings()
+        model = settings.make_model()
+        path = self.weights if self.weights.exists() else self.checkpoint
+        if not path.exists():
             raise CheckpointError(
                 f"{self.path}: expected weights.safetensors, got none; finish it by "
                 f"minidl train mnist --resume {self.path}"
             )
+        try:
+            if path == self.weights:
+                load_weights(model, path)
+            else:
+                state = load_checkpoint(path)
+                if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
+                    raise ValueError("got something else")
+                model.load_state_dict(state["model"])
+        except CheckpointError:
+            raise
+        except ValueError as error:
+            raise CheckpointError(f"{path}: expected the weights of {settings.model}: {error}") from error
         return model.eval()

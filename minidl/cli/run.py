@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
+import re
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ import numpy as np
 
 import minidl
 from minidl.array import Array, manual_seed
-from minidl.cli.recipes import EPOCHS, LEARNING_RATES, MODELS, OPTIMIZERS, RunFolder, Settings
+from minidl.cli.recipes import EPOCHS, LEARNING_RATES, MODELS, MOST, OPTIMIZERS, RunFolder, Settings
 from minidl.data import MNIST, DataLoader, random_split, read_digit
 from minidl.errors import CheckpointError
 from minidl.kernels.registry import get_backend, use_backend
@@ -77,8 +79,8 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
 def _at_least(least: int) -> Any:
     def integer(text: str) -> int:
-        if not text.isascii() or not text.lstrip("-").isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"expected an integer of at least {least}, got {text!r}")
+        if not re.fullmatch("[0-9]{1,10}", text) or not least <= int(text) <= MOST:
+            raise argparse.ArgumentTypeError(f"expected an integer from {least} to {MOST}, got {text!r}")
         return int(text)
 
     return integer
@@ -98,12 +100,20 @@ def _positive(text: str) -> float:
 
 
 def _train(options: argparse.Namespace) -> int:
-    folder, settings = _resumed(options) if options.resume else _begun(options)
+    folder, settings = _begun(options) if options.resume is None else _resumed(options)
     use_backend(settings.backend)
+    try:
+        return _run(folder, settings)
+    except KeyboardInterrupt:
+        print(f"minidl train: stopped at once; go on from the last checkpoint with\n  {_resume(folder)}")
+        return 130
+
+
+def _run(folder: RunFolder, settings: Settings) -> int:
     from minidl.cli.display import Display
 
     what = f"{settings.model} on MNIST, {settings.backend} kernels, in {folder.path}"
-    print(f"minidl {minidl.__version__}: {what}")
+    print(f"minidl {minidl.__version__}: {what}", flush=True)
     manual_seed(settings.seed)
     images = MNIST()
     training, validation = random_split(images, [len(images) - VALIDATION, VALIDATION])
@@ -126,20 +136,25 @@ def _train(options: argparse.Namespace) -> int:
     )
     if folder.checkpoint.exists():
         _load_into(trainer, folder)
-        print(f"going on in epoch {trainer.epoch + 1} after step {trainer.step:,}")
+        done = trainer.epoch == settings.epochs
+        at = "at the end" if done else f"in epoch {trainer.epoch + 1} after step {trainer.step:,}"
+        print(f"going on {at}")
     try:
         with _stopping(trainer), _one_blas_thread():
             trainer.fit(loader, DataLoader(validation, TEST_BATCH), settings.epochs)
     finally:
         display.close()
     if trainer.stopped:
-        print(
-            f"stopped in epoch {trainer.epoch + 1} after step {trainer.step:,}, nothing is lost; go on with\n"
-            f"  minidl train {settings.dataset} --resume {folder.path}"
-        )
+        epoch, step = trainer.epoch, trainer.step
+        where = f"in epoch {epoch + 1} after step {step:,}" if step else f"after epoch {epoch}"
+        print(f"stopped {where}, nothing is lost; go on with\n  {_resume(folder)}")
         return 130
     _report(folder, model, trainer.history, images.classes)
     return 0
+
+
+def _resume(folder: RunFolder) -> str:
+    return f"minidl train mnist --resume {shlex.quote(str(folder.path))}"
 
 
 def _begun(options: argparse.Namespace) -> tuple[RunFolder, Settings]:
@@ -247,7 +262,7 @@ def _report(folder: RunFolder, model: Module, history: History, classes: tuple[s
         (folder.mistakes, "the digits it got wrong"),
     ):
         print(f"  {path!s:<44} {what}")
-    print(f"try it on a picture of your own: minidl predict {folder.path} IMAGE")
+    print(f"try it on a picture of your own: minidl predict {shlex.quote(str(folder.path))} IMAGE")
 
 
 # -------------------------------------------------------------------- evaluate and predict

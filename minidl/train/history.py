@@ -61,7 +61,7 @@ class History:
         """
         try:
             records = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{path}: expected a history in JSON, got: {error}") from error
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
             raise CheckpointError(f"{path}: expected a list of records, got something else")

@@ -20,7 +20,7 @@ def data(count=22, seed=7):
     """Three clouds of points in five dimensions; (x, y)."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 3, count)
-    x = rng.normal(size=(count, 5)) + 2 * np.eye(3, 5)[y]
+    x = rng.normal(size=(count, 5)) + 4 * np.eye(3, 5)[y]
     return ArrayDataset(x.astype(np.float32), y)
 
 
