@@ -16,10 +16,13 @@ import contextlib
 import io
 import math
 import re
+import sys
+import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 __all__ = ["Fence", "FenceError", "Run", "check_output", "read_fences", "run_fences"]
 
@@ -107,9 +110,10 @@ def run_fences(fences: list[Fence], page: str = "page") -> list[Run]:
 
     from minidl_docs.plots import plot_style
 
-    namespace: dict[str, Any] = {"__name__": "__page__"}
+    module = types.ModuleType("__page__")  # a real one, so that what a page defines can be pickled
+    namespace = vars(module)
     runs = []
-    with matplotlib.rc_context(plot_style()):
+    with matplotlib.rc_context(plot_style()), mock.patch.dict(sys.modules, {"__page__": module}):
         for position, fence in enumerate(fences):
             if fence.language != "python":
                 continue
