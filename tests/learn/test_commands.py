@@ -7,7 +7,7 @@ import select
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import pytest
@@ -159,12 +159,12 @@ def test_what_the_code_prints_is_shown_apart(copy: Course, sigmoid: Exercise) ->
 def until(process: subprocess.Popen[str], text: str) -> str:
     """What the process prints, up to and with a line that holds `text`."""
     assert process.stdout is not None
+    too_long = threading.Timer(30, process.kill)  # readline waits for as long as nothing comes
+    too_long.start()
     seen = ""
-    end = time.monotonic() + 30
-    while text not in seen and time.monotonic() < end:
-        if not (line := process.stdout.readline()):
-            break
+    while text not in seen and (line := process.stdout.readline()):
         seen += line
+    too_long.cancel()
     assert text in seen
     return seen
 

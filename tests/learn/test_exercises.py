@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from minidl.learn.answer import Answer
 from minidl.learn.course import Mutant
 from minidl.learn.progress import Progress
 from minidl.learn.runner import check_all
-from minidl.learn.stubs import stub
+from minidl.learn.stubs import solution, stub
 
 ROOT = Path(__file__).parents[2]
 COURSE = find_course(ROOT / "exercises")
@@ -127,3 +129,19 @@ def test_cited_equations_are_those_of_its_chapter(exercise: Exercise) -> None:
         page = (ROOT / "docs" / "en" / exercise.page).read_text(encoding="utf-8")
         missing = [equation for equation in cited if not re.search(rf"\\tag\{{{equation}\}}", page)]
         assert missing == [], f"{exercise.page} has no such equations"
+
+
+def test_the_program_after_the_training_loop_runs(tmp_path: Path) -> None:
+    exercise = COURSE.find("training_loop")
+    readme = (exercise.folder / "README.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    small = program.replace("mnist.labels\n", "mnist.labels\nx, y = x[:3000], y[:3000]\n")
+    assert small != program
+    (tmp_path / exercise.answer.name).write_text(solution(exercise), encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, "-c", small], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 0, run.stderr
+    right = re.fullmatch(r"loss \d\.\d{3}, right (\d+\.\d)% of the time\n", run.stdout)
+    assert right
+    assert float(right[1]) > 70

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minidl.learn import CourseError, Exercise, check, runner
+from minidl.learn import Course, CourseError, Exercise, check, runner
 from minidl.learn.stubs import solution
 
 BODY = "    z = np.exp(-np.abs(x))  # x's shape\n    return np.where(x >= 0, 1.0, z) / (1.0 + z)\n"
@@ -66,10 +66,14 @@ HOSTILE_FILES = {
         "ended the program",
     ),
     "a fake report": (
-        """import glob, json, os, posix, tempfile
+        """import ast, glob, json, os, posix, tempfile
+tests = os.path.join(os.path.dirname(__file__), 'test_sigmoid.py')
+names = [getattr(node, 'name', '') for node in ast.parse(open(tests).read()).body]
+one = {'label': '', 'outcome': 'passed', 'message': ''}
+results = [{'tests': {name: one for name in names if name.startswith('test_')}, 'finished': True}]
 for place in glob.glob(os.path.join(tempfile.gettempdir(), 'minidl-check-*')):
-    text = json.dumps({'token': 'guess', 'results': [{'tests': {}, 'finished': True}], 'tampered': False})
-    open(os.path.join(place, 'report.json'), 'w').write(text)
+    with open(os.path.join(place, 'report.json'), 'w') as file:
+        json.dump({'token': 'guess', 'results': results, 'tampered': False}, file)
 posix._exit(0)
 """,
         "did not come to its end",
@@ -125,6 +129,23 @@ def test_the_right_answer_passes(sigmoid: Exercise) -> None:
     assert "hello from the answer" in outcome.output
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("yield from order", ""), ("yield order[1 / 0]", "raised ZeroDivisionError"), ("yield exit()", "ended")],
+)
+def test_a_generator_runs_under_guard(copy: Course, line: str, message: str) -> None:
+    exercise = copy.find("training_loop")
+    body = (
+        solution(exercise)
+        .replace("return [order", "order = [order")
+        .replace(", batch_size)]\n", f", batch_size)]\n    {line}\n")
+    )
+    exercise.answer.write_text(body, encoding="utf-8")
+    outcome = check(exercise)
+    assert outcome.solved == (message == "")
+    assert message in outcome.message
+
+
 def test_an_endless_loop_is_stopped_and_named(sigmoid: Exercise) -> None:
     body = "    while True:\n        x = x + 1\n"
     sigmoid.answer.write_text(with_sigmoid(sigmoid, body), encoding="utf-8")
@@ -177,7 +198,10 @@ def test_a_second_save_in_the_same_second_is_seen(sigmoid: Exercise) -> None:
     assert check(sigmoid).solved
 
 
-def test_a_file_beside_it_cannot_stand_in_for_numpy_or_minidl(sigmoid: Exercise) -> None:
+def test_a_file_beside_it_cannot_stand_in_for_numpy_or_minidl(
+    sigmoid: Exercise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sigmoid.folder)
     for name in ("numpy", "minidl", "pytest"):
         (sigmoid.folder / f"{name}.py").write_text("raise SystemExit(0)\n", encoding="utf-8")
     sigmoid.answer.write_text(solution(sigmoid), encoding="utf-8")
