@@ -1,6 +1,7 @@
 """Public proofs: check a gradient, put a layer or an optimizer through everything that it must do."""
 
 from minidl.testing.component import CHECKS, Sample, Wrong, check_component
+from minidl.testing.doctor import diagnose
 from minidl.testing.gradients import GradientCheck, TensorCheck, gradient_check, numerical_gradient
 from minidl.testing.optim import check_optimizer, check_scheduler
 from minidl.testing.planted import Bug, planted
@@ -15,6 +16,7 @@ __all__ = [
     "check_component",
     "check_optimizer",
     "check_scheduler",
+    "diagnose",
     "gradient_check",
     "numerical_gradient",
     "planted",
