@@ -394,9 +394,8 @@ def check_order_of_calls(sample: Sample) -> None:
         module.backward(rng.standard_normal(once.y.shape))
     for name, parameter in module.named_parameters():
         _require(parameter.grad is not None, f"no gradient for {name}")
-        np.testing.assert_allclose(
-            np.asarray(parameter.grad), 2 * once.grads[name], rtol=1e-12, err_msg=f"two rounds do not add up: {name}"
-        )
+        what = f"two rounds do not add up: {name}"
+        np.testing.assert_allclose(np.asarray(parameter.grad), 2 * once.grads[name], rtol=1e-12, err_msg=what)
 
 
 def check_extremes(sample: Sample) -> None:
