@@ -33,7 +33,7 @@ function slider(label, { min, max, step, value }, change) {
 /** A plane with x from `x0` to `x1`, y from `y0` to `y1`, axes, ticks, and `at` from numbers to pixels. */
 class Plane {
   constructor({ x: [x0, x1], y: [y0, y1], xticks, yticks, digits = 0, label, width = 640, height = 300 }) {
-    const pad = { left: 44, right: 12, top: 12, bottom: 30 };
+    const pad = { left: 56, right: 12, top: 12, bottom: 34 };
     this.at = (x, y) => [
       pad.left + ((x - x0) / (x1 - x0)) * (width - pad.left - pad.right),
       height - pad.bottom - ((y - y0) / (y1 - y0)) * (height - pad.top - pad.bottom),
@@ -42,7 +42,7 @@ class Plane {
     for (const tick of xticks) {
       const [x, bottom] = this.at(tick, y0), [, top] = this.at(tick, y1);
       this.element.append(svg("line", { x1: x, x2: x, y1: bottom, y2: top, class: tick ? "grid" : "axis" }));
-      this.element.append(svg("text", { x, y: bottom + 20, "text-anchor": "middle" }, shown(tick, 0)));
+      this.element.append(svg("text", { x, y: bottom + 24, "text-anchor": "middle" }, shown(tick, 0)));
     }
     for (const tick of yticks) {
       const [left, y] = this.at(x0, tick), [right] = this.at(x1, tick);
