@@ -26,7 +26,8 @@ def test_links_and_paths_lead_somewhere(path):
     for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text):
         assert (path.parent / target).exists(), f"{path.name}: no {target}"
     for name in re.findall(r"`((?:minidl|tests|docs|exercises)/[\w./]*)`", text):
-        assert (ROOT / name).exists(), f"{path.name}: no {name}"
+        if "NN" not in name and "topic" not in name:  # a recipe's placeholders
+            assert (ROOT / name).exists(), f"{path.name}: no {name}"
 
 
 def test_every_command_that_the_readme_shows_exists(capsys):
