@@ -32,13 +32,19 @@ class Display(Callback):
         if not sys.stdout.isatty():
             return
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+        from rich.table import Column
+
+        def text(template: str) -> TextColumn:
+            return TextColumn(
+                template, table_column=Column(no_wrap=True)
+            )  # a narrow terminal cuts, on one line
 
         self._progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+            text("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=None),
             TaskProgressColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TextColumn("{task.fields[left]}"),
+            text("{task.fields[figures]}"),
+            text("{task.fields[left]}"),
             transient=True,
         )
         self._task = self._progress.add_task(
@@ -65,23 +71,25 @@ class Display(Callback):
             self._task,
             completed=done,
             epoch=_of(trainer),
-            figures=f"loss {now_at['loss']:.4f}  accuracy {now_at['accuracy']:.2%}  {speed}",
-            left=f"{_duration(left)} left",
+            figures=f"loss {now_at['loss']:.4f} accuracy {now_at['accuracy']:.2%} {speed}",
+            left=f"{_duration(left) if left < 60 else f'{left / 60:.0f} min'} left",
         )
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """The epoch's line."""
         r = trainer.history.records[-1]
-        line = (
-            f"epoch {r['epoch']:>2}/{trainer.epochs}  "
-            f"train loss {r['train_loss']:.4f} accuracy {r['train_accuracy']:.2%}  "
-            f"validation loss {r['val_loss']:.4f} accuracy {r['val_accuracy']:.2%}  "
-            f"{r['samples_per_second']:,.0f} samples/s  {_duration(r['seconds'])}"
-        )
+        epoch = f"epoch {r['epoch']:>2}/{trainer.epochs}"
+        train = f"train loss {r['train_loss']:.4f} accuracy {r['train_accuracy']:.2%}"
+        val = f"validation loss {r['val_loss']:.4f} accuracy {r['val_accuracy']:.2%}"
+        speed = f"{r['samples_per_second']:,.0f} samples/s  {_duration(r['seconds'])}"
+        line = f"{epoch}  {train}  {val}  {speed}"
         if self._progress is None:
             print(line, flush=True)
-        else:
-            self._progress.console.print(line, highlight=False, soft_wrap=True)
+            return
+        console = self._progress.console
+        if console.width < len(line):  # broken where a reader would
+            line = f"{epoch}  {train}\n{' ' * len(epoch)}  {val}  {speed}"
+        console.print(line, highlight=False, soft_wrap=True)
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Close the bar."""

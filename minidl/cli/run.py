@@ -131,7 +131,7 @@ def _run(folder: RunFolder, settings: Settings) -> int:
     loader = DataLoader(training, settings.batch_size, shuffle=True)
     size = sum(parameter.size for parameter in model.parameters())
     print(
-        f"{size:,} parameters; {len(training):,} images to learn from, {VALIDATION:,} to validate on, "
+        f"{size:,} parameters; {len(training):,} images to learn from, {VALIDATION:,} to validate on\n"
         f"{settings.epochs} epochs of {len(loader):,} steps, {settings.optimizer} at {settings.lr:g}"
     )
     if folder.checkpoint.exists():
@@ -226,7 +226,8 @@ def _stopping(trainer: Trainer) -> Iterator[None]:
 
     def stop(number: int, frame: Any) -> None:
         trainer.stop()
-        signal.signal(number, signal.default_int_handler)
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.default_int_handler)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
