@@ -101,7 +101,6 @@ def _positive(text: str) -> float:
 
 def _train(options: argparse.Namespace) -> int:
     folder, settings = _begun(options) if options.resume is None else _resumed(options)
-    use_backend(settings.backend)
     try:
         return _run(folder, settings)
     except KeyboardInterrupt:
@@ -110,6 +109,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _run(folder: RunFolder, settings: Settings) -> int:
+    use_backend(settings.backend)
     from minidl.cli.display import Display
 
     what = f"{settings.model} on MNIST, {settings.backend} kernels, in {folder.path}"

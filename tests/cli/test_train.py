@@ -122,11 +122,11 @@ def test_the_seed_decides_every_bit(trained, tmp_path):
     assert (tmp_path / "other" / "weights.safetensors").read_bytes() != first
 
 
-def test_both_backends_train(tmp_path):
-    for backend in ("numpy", "numba"):
-        output = train("--backend", backend, "--out", backend, cwd=tmp_path)
-        assert f"{backend} kernels" in output
-        assert json.loads((tmp_path / backend / "config.json").read_text())["backend"] == backend
+def test_the_other_backend_trains_too(trained, tmp_path):
+    own = json.loads((trained[0] / "run" / "config.json").read_text())["backend"]
+    other = {"numba": "numpy", "numpy": "numba"}[own]
+    assert f"{other} kernels" in train("--backend", other, "--out", "run", cwd=tmp_path)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["backend"] == other
 
 
 # -------------------------------------------------------------------- in a terminal
@@ -139,14 +139,14 @@ def rows(text):
 
 @pytest.mark.parametrize("columns", [80, 130])
 def test_a_terminal_shows_a_bar(columns, tmp_path):
-    words = ("train", "mnist", "--epochs", 3, "--batch-size", 64, "--out", "run")
+    words = ("train", "mnist", "--epochs", 2, "--batch-size", 100, "--out", "run")
     with Terminal(*words, cwd=tmp_path, columns=columns) as terminal:
         terminal.read_until(r"left")
         assert terminal.wait() == 0
-        bar = r"epoch \d/3 .*\d+% +loss \d\.\d{4} accuracy \d+\.\d\d% [\d,]+ samples/s +\S+ (s|min) left"
+        bar = r"epoch \d/2 .*\d+% +loss \d\.\d{4} accuracy \d+\.\d\d% [\d,]+ samples/s +\S+ (s|min) left"
         assert re.search(bar, terminal.plain)
-        for epoch in (1, 2, 3):
-            training = rf"epoch  {epoch}/3  train loss \S+ accuracy \S+%"
+        for epoch in (1, 2):
+            training = rf"epoch  {epoch}/2  train loss \S+ accuracy \S+%"
             validation = r"validation loss \S+ accuracy \S+%  [\d,]+ samples/s"
             assert re.search(rf"{training}\s+{validation}", terminal.plain)
         for row in rows(terminal.plain.partition("written:")[0]):
@@ -215,8 +215,7 @@ def test_a_signal_in_the_middle_of_an_epoch_stops_cleanly(number, tmp_path):
 def test_ctrl_c_before_training_says_how_to_go_on_too(trained, tmp_path):
     process = start("train", "mnist", "--epochs", 2, "--batch-size", 512, "--out", "run", cwd=tmp_path)
     try:
-        while not (tmp_path / "run" / "config.json").exists():
-            time.sleep(0.002)
+        assert process.stdout.readline().startswith("minidl")
         process.send_signal(signal.SIGINT)
         output, complaints = process.communicate(timeout=30)
     finally:
