@@ -38,7 +38,11 @@ QUIET = [
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
-WIDGETS = {"chapters/04-sigmoid-and-chain-rule/": "sigmoid-lab", "chapters/12-linear-layer/": "linear-lab"}
+WIDGETS = {
+    "chapters/04-sigmoid-and-chain-rule/": "sigmoid-lab",
+    "chapters/12-linear-layer/": "linear-lab",
+    "chapters/15-train-mnist/": "softmax-lab",
+}
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):

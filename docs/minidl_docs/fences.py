@@ -107,13 +107,18 @@ def run_fences(fences: list[Fence], page: str = "page") -> list[Run]:
 
     matplotlib.use("svg")
     from matplotlib import pyplot
+    from threadpoolctl import threadpool_limits
 
     from minidl_docs.plots import plot_style
 
     module = types.ModuleType("__page__")  # a real one, so that what a page defines can be pickled
     namespace = vars(module)
     runs = []
-    with matplotlib.rc_context(plot_style()), mock.patch.dict(sys.modules, {"__page__": module}):
+    with (
+        matplotlib.rc_context(plot_style()),
+        mock.patch.dict(sys.modules, {"__page__": module}),
+        threadpool_limits(1, user_api="blas"),  # the same bits, so the same plots, on any number of cores
+    ):
         for position, fence in enumerate(fences):
             if fence.language != "python":
                 continue

@@ -164,5 +164,58 @@ class LinearLab extends HTMLElement {
   }
 }
 
+/** <softmax-lab>: three logits, one of them right; probabilities, loss and gradient. */
+class SoftmaxLab extends HTMLElement {
+  connectedCallback() {
+    this.x = [0, 0.7, 1.6];
+    this.target = 2;
+    const heads = ["class", "logit x", "eˣ", "probability p", "wanted q", "gradient p − q"];
+    this.table = document.createElement("table");
+    this.table.innerHTML =
+      "<caption>Three classes: what the model says and what it should say</caption><thead><tr>" +
+      heads.map((head) => `<th scope="col">${head}</th>`).join("") + "</tr></thead><tbody></tbody>";
+    const scroll = document.createElement("div");
+    scroll.className = "scroll";
+    scroll.tabIndex = 0;
+    scroll.setAttribute("role", "group");
+    scroll.setAttribute("aria-label", "table of three classes");
+    scroll.append(this.table);
+    this.words = document.createElement("p");
+    this.words.setAttribute("aria-live", "polite");
+    const range = { min: -5, max: 5, step: 0.1 };
+    const rows = this.x.map((value, i) =>
+      slider(`logit of class ${i}`, { ...range, value }, (v) => { this.x[i] = v; this.draw(); }));
+    const choice = document.createElement("fieldset");
+    choice.innerHTML = "<legend>right class</legend>";
+    for (const i of [0, 1, 2]) {
+      const label = document.createElement("label");
+      const radio = { type: "radio", name: "right-class", value: i, checked: i === this.target };
+      const input = Object.assign(document.createElement("input"), radio);
+      input.addEventListener("change", () => { this.target = i; this.draw(); });
+      label.append(input, ` ${i} `);
+      choice.append(label);
+    }
+    this.replaceChildren(...rows, choice, scroll, this.words);
+    this.draw();
+  }
+  draw() {
+    const largest = Math.max(...this.x); // as in the code: no exponent above 0
+    const e = this.x.map((value) => Math.exp(value - largest));
+    const sum = e.reduce((a, b) => a + b);
+    const p = e.map((value) => value / sum);
+    this.table.tBodies[0].innerHTML = p.map((probability, i) => {
+      const q = Number(i === this.target);
+      return `<tr><th scope="row">${i}${q ? " ✓" : ""}</th><td>${shown(this.x[i])}</td>` +
+        `<td>${shown(Math.exp(this.x[i]), 2)}</td>` +
+        `<td><span class="bar" style="width:${(100 * probability).toFixed(1)}px"></span> ${shown(probability, 3)}</td>` +
+        `<td>${q}</td><td>${shown(probability - q, 3)}</td></tr>`;
+    }).join("");
+    const loss = Math.log(sum) + largest - this.x[this.target];
+    this.words.textContent = `Loss = −log ${shown(p[this.target], 3)} = ${shown(loss, 3)}. ` +
+      "Knowing nothing would cost log 3 = 1.099.";
+  }
+}
+
 customElements.define("sigmoid-lab", SigmoidLab);
+customElements.define("softmax-lab", SoftmaxLab);
 customElements.define("linear-lab", LinearLab);
