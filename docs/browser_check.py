@@ -143,8 +143,10 @@ class Check:
                     path,
                 )
                 page.wait_for_url(f"**/{path}")
-                page.wait_for_selector(f"{tag} input")
+                page.wait_for_load_state("networkidle")
                 sliders = page.locator(f"{tag} input[type=range]")
+                if sliders.count() == 0:
+                    self.note(f"{tag} did not come to life")
                 for i in range(sliders.count()):
                     before = page.locator(tag).inner_html(), page.locator(f"{tag} p").last.inner_text()
                     sliders.nth(i).focus()

@@ -171,6 +171,7 @@ class SoftmaxLab extends HTMLElement {
     this.target = 2;
     const heads = ["class", "logit x", "eˣ", "probability p", "wanted q", "gradient p − q"];
     this.table = document.createElement("table");
+    this.table.className = "classes"; // else Material dresses it as a table of the text
     this.table.innerHTML =
       "<caption>Three classes: what the model says and what it should say</caption><thead><tr>" +
       heads.map((head) => `<th scope="col">${head}</th>`).join("") + "</tr></thead><tbody></tbody>";
