@@ -1,7 +1,7 @@
 """minidl: a deep-learning engine that a person can read to the bottom.
 
-`nn`, `optim`, `data`, `metrics`, `models` and `train` are rooms of their own; they are imported when they
-are first used, so that `import minidl` stays quick.
+Its rooms (`minidl.nn`, `minidl.optim`, …) are imported when they are first used, so that `import minidl`
+stays quick.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+from minidl import errors, kernels
 from minidl.array import manual_seed
 from minidl.kernels.registry import get_backend, use_backend
 
 __version__ = "0.1.0"
 
-_ROOMS = ("data", "errors", "kernels", "metrics", "models", "nn", "optim", "testing", "train")
+_ROOMS = ("data", "metrics", "models", "nn", "optim", "testing", "train")
 
 __all__ = [
     "__version__",

@@ -31,7 +31,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 }
 LEARNING_RATES = {"adam": 2e-3, "adamw": 2e-3, "sgd": 0.05}
 MOST = 2**31 - 1
-"""Of any whole number that can be set; nobody means more."""
+"""No setting is larger: what is, was a slip of the finger."""
 
 
 @dataclass(frozen=True)

@@ -29,16 +29,12 @@ class Dataset(Protocol):
 
 
 @runtime_checkable
-class BatchDataset(Protocol):
+class BatchDataset(Dataset, Protocol):
     """A data set that gives many samples in one go, which is far faster than one by one.
 
     `fetch(indices)` takes an integer array (N,) and returns one fresh array of N rows per column, such
     as `(images, labels)`; the arrays share no memory with what the data set holds.
     """
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Any: ...
 
     def fetch(self, indices: NDArray[np.intp]) -> Arrays:
         """The samples of these numbers, in this order."""
@@ -92,7 +88,7 @@ class ArrayDataset:
 
     Raises:
         ShapeError: the arrays differ in their number of rows, or one has no rows (rank 0).
-        DTypeError: an array holds something other than numbers or text.
+        DTypeError: an array holds objects, not numbers.
         ValueError: no array is given.
     """
 

@@ -16,30 +16,27 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from minidl.array import Array
-from minidl.kernels.geometry import Pair, output_size
+from minidl.kernels.geometry import Pair, output_sizes
 from minidl.kernels.registry import kernel
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad", "fold", "unfold"]
 
 
-def unfold(
-    x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, fill: float = 0.0
-) -> Array:
+def unfold(x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
     """Every window of every image, as a read-only view of the padded input.
 
     Args:
         x: (N, C, H, W).
         kernel_size: taps of a window; the other pairs as in `conv2d`.
         stride: cells between two windows.
-        padding: cells of `fill` on both sides.
+        padding: zeros on both sides.
         dilation: cells between two taps.
-        fill: what the padding holds.
 
     Returns:
         (N, C, kh, kw, OH, OW).
     """
     (ph, pw), (sh, sw), (dh, dw) = padding, stride, dilation
-    padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=fill) if ph or pw else x
+    padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw))) if ph or pw else x
     span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel_size, strict=True))
     windows = sliding_window_view(padded, span, axis=(2, 3))  # (N, C, all rows, all columns, span, span)
     windows = windows[:, :, ::sh, ::sw, ::dh, ::dw]  # (N, C, OH, OW, kh, kw)
@@ -100,9 +97,8 @@ def conv2d(
         (N, O, OH, OW).
     """
     o, cg, kh, kw = weight.shape
-    n, _, h, w = x.shape
-    oh = output_size(h, kh, stride[0], padding[0], dilation[0])
-    ow = output_size(w, kw, stride[1], padding[1], dilation[1])
+    n = len(x)
+    oh, ow = output_sizes(x.shape, (kh, kw), stride, padding, dilation)
     columns = _columns(x, (kh, kw), stride, padding, dilation, groups)  # (N, G, C/G·kh·kw, OH·OW)
     rows = weight.reshape(groups, o // groups, cg * kh * kw)  # (G, O/G, C/G·kh·kw)
     y = (rows @ columns).reshape(n, o, oh, ow)  # (N, O, OH, OW)
@@ -137,8 +133,8 @@ def conv2d_weight_grad(
     n, _, oh, ow = dy.shape
     columns = _columns(x, (kh, kw), stride, padding, dilation, groups)  # (N, G, C/G·kh·kw, OH·OW)
     dy = dy.reshape(n, groups, o // groups, oh * ow)  # (N, G, O/G, OH·OW)
-    dweight = (dy @ columns.swapaxes(2, 3)).sum(axis=0)  # (G, O/G, C/G·kh·kw)
-    return dweight.reshape(weight_shape)  # (O, C/G, kh, kw)
+    dW = (dy @ columns.swapaxes(2, 3)).sum(axis=0)  # (G, O/G, C/G·kh·kw)
+    return dW.reshape(weight_shape)  # (O, C/G, kh, kw)
 
 
 @kernel

@@ -7,13 +7,26 @@ from typing import TypeAlias
 
 import numpy as np
 
-__all__ = ["Pair", "Size2d", "output_size", "pair"]
+from minidl.errors import ShapeError
+
+__all__ = ["Pair", "Size2d", "check_fits", "output_size", "output_sizes", "pair", "whole"]
 
 Pair: TypeAlias = tuple[int, int]
 """(along the height, along the width)"""
 
 Size2d: TypeAlias = int | Sequence[int]
 """What a user may write for a pair: one number for both, or two."""
+
+
+def whole(value: int, name: str, least: int = 0) -> int:
+    """`value` as a Python integer.
+
+    Raises:
+        ValueError: it is no integer, or below `least`.
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
+    return int(value)
 
 
 def pair(value: Size2d, name: str, least: int = 0) -> Pair:
@@ -23,9 +36,9 @@ def pair(value: Size2d, name: str, least: int = 0) -> Pair:
         ValueError: it is neither one integer nor two, or one is below `least`.
     """
     values = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(values) != 2 or not all(isinstance(v, int | np.integer) and v >= least for v in values):
+    if len(values) != 2:
         raise ValueError(f"{name}: expected an integer of at least {least}, or a pair of them, got {value!r}")
-    return int(values[0]), int(values[1])
+    return whole(values[0], name, least), whole(values[1], name, least)
 
 
 def output_size(
@@ -41,3 +54,43 @@ def output_size(
         return room // stride + 1
     windows = -(-room // stride) + 1
     return windows - 1 if (windows - 1) * stride >= size + padding else windows
+
+
+def output_sizes(
+    input_shape: Sequence[int],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair = (1, 1),
+    ceil_mode: bool = False,
+) -> Pair:
+    """`output_size` along height and width, the last two dimensions of `input_shape`."""
+    height, width = (
+        output_size(*axis, ceil_mode)
+        for axis in zip(input_shape[-2:], kernel_size, stride, padding, dilation, strict=True)
+    )
+    return height, width
+
+
+def check_fits(
+    who: str,
+    input_shape: Sequence[int],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair = (1, 1),
+    ceil_mode: bool = False,
+) -> None:
+    """Refuse images that are smaller than one window.
+
+    Raises:
+        ShapeError: it names `who`, what a window needs and what there is.
+    """
+    sizes = output_sizes(input_shape, kernel_size, stride, padding, dilation, ceil_mode)
+    for axis, name in ((0, "height"), (1, "width")):
+        if sizes[axis] < 1:
+            span = dilation[axis] * (kernel_size[axis] - 1) + 1
+            raise ShapeError(
+                f"{who}: expected an input whose {name}, with padding, is at least the kernel's {span}, "
+                f"got {input_shape[axis - 2]} + 2·{padding[axis]} in {tuple(input_shape)}"
+            )

@@ -13,8 +13,8 @@ import math
 import numpy as np
 
 from minidl.array import Array
-from minidl.kernels.conv import unfold
-from minidl.kernels.geometry import Pair, output_size
+from minidl.kernels.conv import fold, unfold
+from minidl.kernels.geometry import Pair, output_sizes
 from minidl.kernels.registry import kernel
 
 __all__ = [
@@ -48,24 +48,18 @@ def max_pool2d(
     Returns:
         The maxima, (N, C, OH, OW), and their positions h·W + w in the image, int64 of the same shape.
     """
-    n, c, h, w = x.shape
-    flat = x.reshape(n, c, h * w)  # (N, C, H·W)
-    where = np.arange(h * w).reshape(1, 1, h, w)
-    where = _windows(
-        where, kernel_size, stride, padding, dilation, ceil_mode, outside=-1
-    )  # (1, 1, OH, OW, kh·kw)
-    cells = _windows(x, kernel_size, stride, padding, dilation, ceil_mode, outside=-math.inf)
-    winner = cells.argmax(axis=-1)  # (N, C, OH, OW)
-    shape = winner.shape
-    where = np.broadcast_to(where, cells.shape)  # (N, C, OH, OW, kh·kw)
-    indices = np.take_along_axis(where, winner[..., None], axis=-1)[..., 0]  # (N, C, OH, OW)
+    h, w = x.shape[2:]
+    place = np.arange(h * w).reshape(1, 1, h, w)
+    window = (kernel_size, stride, padding, dilation, ceil_mode)
+    cells = _windows(x, *window, outside=-math.inf)  # (N, C, OH, OW, kh·kw)
+    where = np.broadcast_to(_windows(place, *window, outside=-1), cells.shape)  # (N, C, OH, OW, kh·kw)
+    winner = cells.argmax(axis=-1)[..., None]  # (N, C, OH, OW, 1)
+    y = np.take_along_axis(cells, winner, axis=-1)[..., 0]  # (N, C, OH, OW)
+    indices = np.take_along_axis(where, winner, axis=-1)[..., 0]  # (N, C, OH, OW)
     # Where every cell is −∞ the padding can come first; the first cell of the image is meant.
-    first_inside = (where >= 0).argmax(axis=-1)  # (N, C, OH, OW)
-    inside = np.take_along_axis(where, first_inside[..., None], axis=-1)[..., 0]  # (N, C, OH, OW)
+    first_inside = (where >= 0).argmax(axis=-1)[..., None]  # (N, C, OH, OW, 1)
+    inside = np.take_along_axis(where, first_inside, axis=-1)[..., 0]  # (N, C, OH, OW)
     indices = np.where(indices < 0, inside, indices)
-    y = np.take_along_axis(flat, indices.reshape(n, c, math.prod(shape[2:])), axis=2).reshape(
-        shape
-    )  # (N, C, OH, OW)
     return y, indices
 
 
@@ -145,18 +139,14 @@ def avg_pool2d_input_grad(
         (N, C, H, W).
     """
     n, c, h, w = input_shape
-    (kh, kw), (sh, sw), (ph, pw) = kernel_size, stride, padding
-    oh, ow = dy.shape[2:]
     counts = _counts(
         input_shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
     )
-    share = dy / counts.astype(dy.dtype)  # (N, C, OH, OW)
-    reach = max(h + 2 * ph, (oh - 1) * sh + kh), max(w + 2 * pw, (ow - 1) * sw + kw)
-    padded = np.zeros((n, c, *reach), dy.dtype)
-    for i in range(kh):
-        for j in range(kw):
-            padded[:, :, i : i + oh * sh : sh, j : j + ow * sw : sw] += share
-    return padded[:, :, ph : ph + h, pw : pw + w].copy()  # (N, C, H, W)
+    share = (dy / counts.astype(dy.dtype))[:, :, None, None]  # (N, C, 1, 1, OH, OW)
+    patches = np.broadcast_to(share, (n, c, *kernel_size, *dy.shape[2:]))  # (N, C, kh, kw, OH, OW)
+    (top, bottom), (left, right) = _around(input_shape, kernel_size, stride, padding, (1, 1), ceil_mode)
+    padded = fold(patches, (n, c, top + h + bottom, left + w + right), stride, (0, 0), (1, 1))
+    return padded[:, :, top : top + h, left : left + w].copy()  # (N, C, H, W)
 
 
 @kernel
@@ -206,24 +196,30 @@ def _windows(
     x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool, outside: float
 ) -> Array:
     """Every window's cells in reading order, (N, C, OH, OW, kh·kw); what is not in the image is `outside`."""
-    sizes = [
-        output_size(
-            x.shape[2 + axis], kernel_size[axis], stride[axis], padding[axis], dilation[axis], ceil_mode
-        )
-        for axis in (0, 1)
-    ]
-    ends = [
-        max(
-            0,
-            (sizes[a] - 1) * stride[a] + dilation[a] * (kernel_size[a] - 1) + 1 - x.shape[2 + a] - padding[a],
-        )
-        for a in (0, 1)
-    ]
-    around = ((0, 0), (0, 0), (padding[0], ends[0]), (padding[1], ends[1]))
-    padded = np.pad(x, around, constant_values=outside) if padding != (0, 0) or ends != [0, 0] else x
+    around = _around(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    padded = np.pad(x, ((0, 0), (0, 0), *around), constant_values=outside)
     patches = unfold(padded, kernel_size, stride, (0, 0), dilation)  # (N, C, kh, kw, OH, OW)
     n, c, kh, kw, oh, ow = patches.shape
     return patches.transpose(0, 1, 4, 5, 2, 3).reshape(n, c, oh, ow, kh * kw)
+
+
+def _around(
+    input_shape: tuple[int, ...],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> tuple[Pair, Pair]:
+    """Cells to add (before, after) the image, along height and width, so that the last window fits."""
+    sizes = output_sizes(input_shape, kernel_size, stride, padding, dilation, ceil_mode)
+    rows, columns = (
+        (pad, max(0, (windows - 1) * step + gap * (cells - 1) + 1 - size - pad))
+        for size, windows, cells, step, pad, gap in zip(
+            input_shape[2:], sizes, kernel_size, stride, padding, dilation, strict=True
+        )
+    )
+    return rows, columns
 
 
 def _counts(
@@ -240,8 +236,11 @@ def _counts(
     A window that hangs over the end (`ceil_mode`) never counts the cells beyond the padding.
     """
     along = []
-    for size, cells, step, pad in zip(input_shape[2:], kernel_size, stride, padding, strict=True):
-        start = np.arange(output_size(size, cells, step, pad, 1, ceil_mode)) * step - pad
+    sizes = output_sizes(input_shape, kernel_size, stride, padding, (1, 1), ceil_mode)
+    for size, windows, cells, step, pad in zip(
+        input_shape[2:], sizes, kernel_size, stride, padding, strict=True
+    ):
+        start = np.arange(windows) * step - pad
         low, high = (-pad, size + pad) if count_include_pad else (0, size)
         along.append(np.minimum(start + cells, high) - np.maximum(start, low))
     counts = np.outer(*along)[None, None]  # (1, 1, OH, OW)

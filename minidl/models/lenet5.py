@@ -40,6 +40,14 @@ class LeNet5(Module):
         ShapeError: an input of another size.
     """
 
+    num_classes: int
+    in_channels: int
+    conv1: Conv2d
+    conv2: Conv2d
+    fc1: Linear
+    fc2: Linear
+    fc3: Linear
+
     def __init__(
         self, num_classes: int = 10, in_channels: int = 1, *, rng: np.random.Generator | None = None
     ) -> None:

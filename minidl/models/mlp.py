@@ -23,8 +23,8 @@ class MLP(Module):
 
     Args:
         in_features: numbers of one input.
-        hidden: sizes of the hidden layers.
-        out_features: sizes of the output, such as the number of classes.
+        hidden: sizes of the hidden layers; one number for one layer.
+        out_features: size of the output, such as the number of classes.
         dropout: probability of dropping each hidden number in training; 0 leaves dropout out.
         rng: where the initial values and the dropped numbers are drawn from.
 
@@ -32,19 +32,23 @@ class MLP(Module):
         ShapeError: an input of another size.
     """
 
+    in_features: int
+    hidden: tuple[int, ...]
+    out_features: int
+    dropout: float
     layers: Sequential
 
     def __init__(
         self,
         in_features: int = 784,
-        hidden: Sequence[int] = (128,),
+        hidden: int | Sequence[int] = (128,),
         out_features: int = 10,
         dropout: float = 0.0,
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
         self.in_features = in_features
-        self.hidden = tuple(hidden)
+        self.hidden = (hidden,) if isinstance(hidden, int) else tuple(hidden)
         self.out_features = out_features
         self.dropout = dropout
         self.layers = Sequential(Flatten())

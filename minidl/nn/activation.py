@@ -36,7 +36,7 @@ class ReLU(Module):
     def backward(self, dy: Array) -> Array:
         # dx = dy where x > 0, else 0
         dy, positive = self.recall(dy)
-        return np.where(positive, dy, 0)
+        return dy * positive
 
     def extra_repr(self) -> str:
         return f"inplace={self.inplace}"
@@ -109,7 +109,7 @@ class Softmax(Module):
         dim = (0 if x.ndim in (0, 1, 3) else 1) if self.dim is None else self.dim
         self.check_dim(x, dim)
         e = np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf))
-        y = e / e.sum(axis=dim, keepdims=True)
+        y = e / e.sum(axis=dim, keepdims=True)  # eq. 15.1
         self.remember(y.copy(), dim, output=y)
         return y
 

@@ -1,4 +1,4 @@
-"""Batch normalisation: every channel is brought to mean 0 and variance 1, then scaled as training likes."""
+"""Batch normalisation: every channel is brought to mean 0 and variance 1, then to learnt ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from numpy.typing import DTypeLike
 
 from minidl.array import Array
 from minidl.errors import ShapeError
+from minidl.kernels.geometry import whole
+from minidl.nn import init
 from minidl.nn.module import Module
 from minidl.nn.parameter import Parameter
 
@@ -40,13 +42,13 @@ class _BatchNorm(Module):
         *,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        self.num_features = num_features
+        self.num_features = whole(num_features, f"{type(self).__name__}: num_features")
         self.eps = eps
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
-        self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
+        self.weight = init.ones_(Parameter.empty((num_features,), dtype)) if affine else None
+        self.bias = init.zeros_(Parameter.empty((num_features,), dtype)) if affine else None
         track = track_running_stats
         self.register_buffer("running_mean", np.zeros(num_features, dtype) if track else None)
         self.register_buffer("running_var", np.ones(num_features, dtype) if track else None)
@@ -58,10 +60,9 @@ class _BatchNorm(Module):
         of_batch = self.training or self.running_mean is None
         if of_batch:
             n = x.size // self.num_features
-            if n < 2 and self.training:
-                raise ShapeError(
-                    f"{self.label()}: expected more than 1 value per channel in training, got input {x.shape}"
-                )
+            if n < 1 + self.training:
+                least = "more than 1 value" if self.training else "a value"
+                raise ShapeError(f"{self.label()}: expected {least} per channel, got input {x.shape}")
             axes = (0, *range(2, x.ndim))
             mean = x.mean(axis=axes)  # (C,)
             var = x.var(axis=axes)  # (C,), with n
@@ -88,16 +89,16 @@ class _BatchNorm(Module):
         # dx = dx̂ / σ, where the running statistics were used
         dy, xhat, inv_std, of_batch = self.recall(dy)
         axes = (0, *range(2, dy.ndim))
-        dxhat = dy
+        dxhat = dy  # without γ
         if self.weight is not None and self.bias is not None:
             self.weight.add_grad((dy * xhat).sum(axis=axes))
             self.bias.add_grad(dy.sum(axis=axes))
             dxhat = dy * self.weight.astype(dy.dtype).reshape(inv_std.shape)
-        if of_batch:
-            through_mean = dxhat.mean(axis=axes, keepdims=True)
-            through_var = xhat * (dxhat * xhat).mean(axis=axes, keepdims=True)
-            dxhat = dxhat - through_mean - through_var
-        return dxhat * inv_std
+        if not of_batch:
+            return dxhat * inv_std
+        through_mean = dxhat.mean(axis=axes, keepdims=True)  # (1, C, 1, …)
+        through_var = xhat * (dxhat * xhat).mean(axis=axes, keepdims=True)
+        return (dxhat - through_mean - through_var) * inv_std
 
     def _track(self, mean: Array, var: Array) -> None:
         """Move the running statistics towards this batch's: running ← (1 − m)·running + m·batch."""

@@ -38,13 +38,13 @@ class Sequential(Module):
 
     def forward(self, x: Array) -> Array:
         for layer in self:
-            x = layer(x)  # eq. 4.4
+            x = layer(x)  # eq. 4.4: one function put into the next
         return x if len(self) else x.copy()
 
     def backward(self, dy: Array) -> Array:
         # dx = (∂f₁/∂x)ᵀ … (∂fₙ/∂fₙ₋₁)ᵀ dy, taken from the right
         for layer in reversed(list(self)):
-            dy = layer.backward(dy)  # eq. 4.5
+            dy = layer.backward(dy)  # eq. 4.5: each hands its gradient on
         return dy if len(self) else dy.copy()
 
     def __len__(self) -> int:

@@ -9,8 +9,7 @@ from numpy.typing import DTypeLike
 
 from minidl import kernels
 from minidl.array import Array
-from minidl.errors import ShapeError
-from minidl.kernels.geometry import Pair, Size2d, output_size, pair
+from minidl.kernels.geometry import Pair, Size2d, check_fits, pair, whole
 from minidl.nn import init
 from minidl.nn.module import Module
 from minidl.nn.parameter import Parameter
@@ -45,7 +44,8 @@ class Conv2d(Module):
         rng: where the initial values are drawn from; the one generator unless told.
 
     Raises:
-        ValueError: sizes below 1, or channels that G does not divide.
+        ValueError: a kernel, stride or dilation below 1, padding or channels below 0, or channels that G
+            does not divide.
         ShapeError: an input of other channels or rank, or smaller than the kernel.
     """
 
@@ -74,25 +74,25 @@ class Conv2d(Module):
         dtype: DTypeLike = np.float32,
         rng: np.random.Generator | None = None,
     ) -> None:
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+        self.in_channels = whole(in_channels, "Conv2d: in_channels")
+        self.out_channels = whole(out_channels, "Conv2d: out_channels")
         self.kernel_size = pair(kernel_size, "Conv2d: kernel_size", 1)
         self.stride = pair(stride, "Conv2d: stride", 1)
         self.padding = pair(padding, "Conv2d: padding")
         self.dilation = pair(dilation, "Conv2d: dilation", 1)
-        self.groups = groups
-        if groups < 1 or in_channels % groups or out_channels % groups:
+        self.groups = whole(groups, "Conv2d: groups", 1)
+        if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{self.label()}: expected groups that divide both numbers of channels, got groups={groups}"
             )
         weight_shape = (out_channels, in_channels // groups, *self.kernel_size)
-        self.weight = Parameter(np.empty(weight_shape, dtype))
-        self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
+        self.weight = Parameter.empty(weight_shape, dtype)
+        self.bias = Parameter.empty((out_channels,), dtype) if bias else None
         init.reset_parameters(self.weight, self.bias, rng)
 
     def forward(self, x: Array) -> Array:
         self.check_input(x, "N", self.in_channels, "H", "W")
-        self._check_fits(x)
+        check_fits(self.label(), x.shape, self.kernel_size, self.stride, self.padding, self.dilation)
         weight = self.weight.astype(x.dtype)
         bias = None if self.bias is None else self.bias.astype(x.dtype)
         y = kernels.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
@@ -100,24 +100,13 @@ class Conv2d(Module):
         return y
 
     def backward(self, dy: Array) -> Array:
-        # dW = Σ_n dy · windowsᵀ    db = Σ dy    dx = Wᵀ · dy, added back to the windows' places
+        # dW = Σ_n dy · columnsᵀ    db = Σ dy    dx = fold(Wᵀ · dy)
         dy, x = self.recall(dy)
         how = (self.stride, self.padding, self.dilation, self.groups)
         self.weight.add_grad(kernels.conv2d_weight_grad(dy, x, self.weight.shape, *how))
         if self.bias is not None:
             self.bias.add_grad(dy.sum(axis=(0, 2, 3)))
         return kernels.conv2d_input_grad(dy, self.weight.astype(dy.dtype), x.shape, *how)
-
-    def _check_fits(self, x: Array) -> None:
-        for axis, name in ((0, "height"), (1, "width")):
-            size = x.shape[2 + axis]
-            geometry = (self.kernel_size[axis], self.stride[axis], self.padding[axis], self.dilation[axis])
-            if output_size(size, *geometry) < 1:
-                span = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
-                raise ShapeError(
-                    f"{self.label()}: expected an input whose {name}, with padding, is at least the kernel's "
-                    f"{span}, got {size} + 2·{self.padding[axis]} in {x.shape}"
-                )
 
     def extra_repr(self) -> str:
         return (

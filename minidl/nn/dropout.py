@@ -35,8 +35,8 @@ class Dropout(Module):
     def __init__(
         self, p: float = 0.5, inplace: bool = False, *, rng: np.random.Generator | None = None
     ) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: expected a probability p between 0 and 1, got {p}")
+        if not isinstance(p, int | float) or not 0 <= p <= 1:
+            raise ValueError(f"Dropout: expected a probability p between 0 and 1, got {p!r}")
         self.p = p
         self.inplace = inplace
         self.rng = rng
@@ -56,7 +56,7 @@ class Dropout(Module):
         return y
 
     def backward(self, dy: Array) -> Array:
-        # dx = dy · m / (1 − p)
+        # dx = dy · mask, where mask = m / (1 − p)
         dy, mask = self.recall(dy)
         return dy.copy() if mask is None else dy * mask
 

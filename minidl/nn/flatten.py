@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from minidl.array import Array
 from minidl.errors import ShapeError
 from minidl.nn.module import Module
@@ -39,12 +41,11 @@ class Flatten(Module):
         start, end = self.start_dim % rank, self.end_dim % rank
         if start > end:
             raise ShapeError(
-                f"Flatten(): expected start_dim {self.start_dim} before end_dim {self.end_dim}, got {x.shape}"
+                f"{self.label()}: expected start_dim {self.start_dim} before end_dim {self.end_dim}, "
+                f"got {x.shape}"
             )
-        joined = 1
-        for size in x.shape[start : end + 1]:
-            joined *= size
-        y = x.copy().reshape(*x.shape[:start], joined, *x.shape[end + 1 :])
+        joined = math.prod(x.shape[start : end + 1])
+        y = x.copy().reshape(*x.shape[:start], joined, *x.shape[end + 1 :])  # (N, C·H·W) by default
         self.remember(x.shape, output=y)
         return y
 

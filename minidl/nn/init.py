@@ -145,11 +145,13 @@ def reset_parameters(weight: Parameter, bias: Parameter | None, rng: Rng | None 
     """The default start of linear layers and convolutions: weight and bias uniform in ±1/√fan_in.
 
     PyTorch writes the weight's part as `kaiming_uniform_(weight, a=math.sqrt(5))`: with that slope the
-    gain is √(1/3) and the bound √3·√(1/3)/√fan_in is the same 1/√fan_in. A layer without inputs is left
-    without values to draw.
+    gain is √(1/3) and the bound √3·√(1/3)/√fan_in is the same 1/√fan_in. The bias of a layer without
+    inputs is 0.
     """
     fan_in, _ = fans(weight)
     if fan_in == 0:
+        if bias is not None:
+            zeros_(bias)
         return
     kaiming_uniform_(weight, a=math.sqrt(5.0), rng=rng)
     if bias is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from minidl.array import Array
+from minidl.kernels.geometry import whole
 from minidl.nn import init
 from minidl.nn.module import Module
 from minidl.nn.parameter import Parameter
@@ -16,7 +18,7 @@ __all__ = ["Linear"]
 
 
 class Linear(Module):
-    r"""A linear (affine, fully connected, dense) layer: `y = x Wᵀ + b`.
+    """A linear (affine, fully connected, dense) layer: `y = x Wᵀ + b`.
 
     Shape:
         - input: (*, in_features), any number of leading dimensions
@@ -33,6 +35,7 @@ class Linear(Module):
         rng: where the initial values are drawn from; the one generator unless told.
 
     Raises:
+        ValueError: a size below 0.
         ShapeError: the input's last dimension is not `in_features`.
     """
 
@@ -51,10 +54,10 @@ class Linear(Module):
         dtype: DTypeLike = np.float32,
         rng: np.random.Generator | None = None,
     ) -> None:
-        self.in_features = in_features
-        self.out_features = out_features
-        self.weight = Parameter(np.empty((out_features, in_features), dtype))
-        self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
+        self.in_features = whole(in_features, "Linear: in_features")
+        self.out_features = whole(out_features, "Linear: out_features")
+        self.weight = Parameter.empty((out_features, in_features), dtype)
+        self.bias = Parameter.empty((out_features,), dtype) if bias else None
         init.reset_parameters(self.weight, self.bias, rng)
 
     def forward(self, x: Array) -> Array:
@@ -68,8 +71,9 @@ class Linear(Module):
     def backward(self, dy: Array) -> Array:
         # dW = dyᵀ x    db = Σ dy    dx = dy W
         dy, x = self.recall(dy)
-        dy2 = dy.reshape(-1, self.out_features)  # (N, out): all leading dimensions are one batch
-        x2 = x.reshape(-1, self.in_features)  # (N, in)
+        n = math.prod(x.shape[:-1])  # all leading dimensions are one batch
+        dy2 = dy.reshape(n, self.out_features)  # (N, out)
+        x2 = x.reshape(n, self.in_features)  # (N, in)
         self.weight.add_grad(dy2.T @ x2)  # (out, in)  eq. 12.2
         if self.bias is not None:
             self.bias.add_grad(dy2.sum(axis=0))  # (out,)  eq. 12.3

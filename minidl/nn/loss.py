@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +18,7 @@ class _Loss(Module):
     """A module of two inputs: `loss = criterion(prediction, target)`, `criterion.backward()`."""
 
     reduction: str  # mean, sum or none
+    _first_input_only: ClassVar = True
 
     def _set_reduction(self, reduction: str) -> None:
         if reduction not in ("mean", "sum", "none"):
@@ -30,11 +31,14 @@ class _Loss(Module):
         if self.reduction == "none":
             return losses
         total: Array = losses.sum()
-        return total / divisor if self.reduction == "mean" else total
+        with np.errstate(invalid="ignore"):  # 0/0, where every target is ignored: NaN, as in PyTorch
+            return total / divisor if self.reduction == "mean" else total
 
     def _share(self, dloss: Any, divisor: Array | float) -> Any:
         """The gradient that reaches each single loss: `_reduce` backwards."""
-        return dloss / divisor if self.reduction == "mean" else dloss
+        if self.reduction != "mean":
+            return dloss
+        return dloss / divisor if divisor != 0 else 0 * dloss  # of nothing, nothing has a share
 
     def recall(self, dloss: Array | float | None = None) -> tuple[Any, ...]:
         """As `Module.recall`; without an upstream gradient it is 1, for a loss is where backward starts."""

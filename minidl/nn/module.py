@@ -42,7 +42,9 @@ class Module:
     whatever is assigned in `__init__` is found, in that order.
 
     A frozen parameter (`requires_grad = False`) collects no gradient. Arguments are never changed and
-    results share no memory with them.
+    results share no memory with them. What is remembered may be the input itself: do not change it in
+    place between forward and backward. A module remembers one forward at a time, so a layer that is to be
+    used twice in a network is two layers that share their parameters.
     """
 
     training: bool = True
@@ -50,11 +52,12 @@ class Module:
     _memory: Memory | None = None
     _buffer_names: tuple[str, ...] = ()
     _sizes: ClassVar[tuple[str, ...]] = ()  # the constructor arguments that name this layer in messages
+    _first_input_only: ClassVar[bool] = False  # a loss gives no gradient of its target
 
     # ---------------------------------------------------------------- forward and backward
 
     def __call__(self, *inputs: Any) -> Any:
-        """Run `forward`; whoever `watch_forward`s is told."""
+        """Run `forward`, and tell every watcher that `watch_forward` added."""
         output = self.forward(*inputs)
         for watcher in _watchers:
             watcher(self, inputs, output)
@@ -109,7 +112,7 @@ class Module:
         Raises:
             DTypeError: it names this module, the dtypes that it takes, and the one it was given.
         """
-        if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+        if not isinstance(getattr(x, "dtype", None), np.dtype):
             raise DTypeError(f"{self.label()}: expected an array as {what}, got {type(x).__name__}")
         if x.dtype not in FLOATS and not (any_number and x.dtype.kind in "fiub"):
             raise DTypeError(f"{self.label()}: expected {what} of dtype float32 or float64, got {x.dtype}")
@@ -230,9 +233,13 @@ class Module:
         """
         targets: dict[str, Array] = {name: p.data for name, p in self._named_parameters()}
         targets |= dict(self.named_buffers())
+        given: Any = state_dict
+        if not isinstance(given, Mapping):
+            kind = type(given).__name__
+            raise StateDictError(f"{self.label()}: expected a state dict, name → array, got {kind}")
         missing = [name for name in targets if name not in state_dict]
         unexpected = [str(name) for name in state_dict if name not in targets]
-        arrays = {name: np.asarray(state_dict[name]) for name in targets if name in state_dict}
+        arrays = {name: _as_array(state_dict[name]) for name in targets if name in state_dict}
 
         problems: list[str] = []
         if strict:
@@ -275,6 +282,16 @@ class Module:
             if not remember:
                 module._memory = None
         return self
+
+    @contextmanager
+    def evaluating(self) -> Iterator[Self]:
+        """`eval()` for one block; afterwards every module is in the mode that it was in, one by one."""
+        kept = [(m, m.training, m._remembering, m._memory) for m in self.modules()]
+        try:
+            yield self.eval()
+        finally:
+            for module, training, remembering, memory in kept:
+                module.training, module._remembering, module._memory = training, remembering, memory
 
     def zero_grad(self) -> None:
         """Forget every parameter's gradient."""
@@ -335,6 +352,13 @@ class Module:
         from minidl.nn.summary import summary_table
 
         print(summary_table(self, input_shape))
+
+
+def _as_array(values: Any) -> Array:
+    try:
+        return np.asarray(values)
+    except ValueError:  # a list of lists of different lengths: as objects, it fits no parameter
+        return np.asarray(None)
 
 
 def _join(prefix: str, name: str) -> str:

@@ -34,6 +34,17 @@ class Parameter:
         self.grad = None
         self.requires_grad = requires_grad
 
+    @classmethod
+    def empty(cls, shape: tuple[int, ...], dtype: DTypeLike) -> Parameter:
+        """A parameter whose values an initialiser is going to fill.
+
+        Raises:
+            DTypeError: a dtype other than float32 and float64.
+        """
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise DTypeError(f"Parameter: expected float32 or float64, got {np.dtype(dtype)}")
+        return cls(np.empty(shape, dtype))
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of `data`."""
@@ -66,8 +77,8 @@ class Parameter:
             return
         if gradient.shape != self.shape:
             raise ShapeError(f"Parameter: expected a gradient of shape {self.shape}, got {gradient.shape}")
-        gradient = gradient.astype(self.dtype, copy=False)
-        self.grad = gradient if self.grad is None else self.grad + gradient
+        # a copy: the gradient may be somebody else's array, such as the upstream gradient itself
+        self.grad = gradient.astype(self.dtype) if self.grad is None else self.grad + gradient
 
     def zero_grad(self) -> None:
         """Forget the gradient."""

@@ -9,7 +9,7 @@ import numpy as np
 from minidl import kernels
 from minidl.array import Array
 from minidl.errors import ShapeError
-from minidl.kernels.geometry import Pair, Size2d, output_size, pair
+from minidl.kernels.geometry import Pair, Size2d, check_fits, pair
 from minidl.nn.module import Module
 
 __all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d"]
@@ -38,14 +38,8 @@ class _Pool2d(Module):
 
     def _check_fits(self, x: Array) -> None:
         self.check_input(x, "N", "C", "H", "W")
-        for axis, name in ((0, "height"), (1, "width")):
-            size = x.shape[2 + axis]
-            geometry = (self.kernel_size[axis], self.stride[axis], self.padding[axis], self.dilation[axis])
-            if output_size(size, *geometry, self.ceil_mode) < 1:
-                raise ShapeError(
-                    f"{self.label()}: expected an input whose {name}, with padding, holds a window of "
-                    f"{self.kernel_size[axis]}, got {size} + 2·{self.padding[axis]} in {x.shape}"
-                )
+        window = (self.kernel_size, self.stride, self.padding, self.dilation)
+        check_fits(self.label(), x.shape, *window, self.ceil_mode)
 
 
 class MaxPool2d(_Pool2d):
@@ -69,7 +63,7 @@ class MaxPool2d(_Pool2d):
 
     Raises:
         ValueError: sizes below 1, or padding beyond half the kernel.
-        ShapeError: an input of another rank, or smaller than a window.
+        ShapeError: an input of another rank, smaller than a window, or stepped over by a dilated one.
     """
 
     return_indices: bool
@@ -90,6 +84,7 @@ class MaxPool2d(_Pool2d):
 
     def forward(self, x: Array) -> Array | tuple[Array, Array]:
         self._check_fits(x)
+        self._check_windows_hold_cells(x)
         y, indices = kernels.max_pool2d(
             x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
         )
@@ -100,6 +95,18 @@ class MaxPool2d(_Pool2d):
         # dx[where the window's largest number was] += dy
         dy, indices, input_shape = self.recall(dy)
         return kernels.max_pool2d_input_grad(dy, indices, input_shape)
+
+    def _check_windows_hold_cells(self, x: Array) -> None:
+        """A dilated window may step over a small image, from the padding on one side to the other."""
+        for size, stride, padding, dilation in zip(
+            x.shape[2:], self.stride, self.padding, self.dilation, strict=True
+        ):
+            # the first tap of the window at `start` that is not in the padding sits at start mod dilation
+            if any(start % dilation >= size for start in range(-padding, 0, stride)):
+                raise ShapeError(
+                    f"{self.label()}: expected an input with a cell in every window of kernel_size="
+                    f"{self.kernel_size}, padding={self.padding}, dilation={self.dilation}, got {x.shape}"
+                )
 
     def extra_repr(self) -> str:
         return (

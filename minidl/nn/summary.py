@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 
 from minidl.nn.module import Module, watch_forward
+from minidl.nn.parameter import Parameter
 
 __all__ = ["summary_table"]
 
 
 def summary_table(module: Module, input_shape: tuple[int, ...] | None = None) -> str:
-    """One line per module that holds no others, then the totals.
+    """One line per module that holds no others or has parameters of its own, then the totals.
 
     Args:
         module: what to describe.
-        input_shape: the shape of one batch; zeros of it are run through a copy of nothing but the shapes
-            are kept. Without it the column of output shapes is left out.
+        input_shape: the shape of one batch; zeros of this shape are run through the module in `eval()`, and
+            its state and modes are put back. Without it the column of output shapes is left out.
 
     Returns:
         The table as text.
@@ -26,10 +27,11 @@ def summary_table(module: Module, input_shape: tuple[int, ...] | None = None) ->
     header = ["layer", "type", *(["output"] if shapes else []), "parameters"]
     rows = [header]
     for name, layer in module.named_modules():
-        if any(True for _ in layer.children()):
+        own = [value for value in vars(layer).values() if isinstance(value, Parameter)]
+        if not own and any(True for _ in layer.children()):
             continue
         shape = [str(shapes.get(id(layer), "not used"))] if shapes else []
-        count = sum(parameter.size for parameter in layer.parameters())
+        count = sum(parameter.size for parameter in own)
         rows.append([name or "(self)", type(layer).__name__, *shape, f"{count:,}"])
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
     lines = [
@@ -53,12 +55,7 @@ def _output_shapes(module: Module, input_shape: tuple[int, ...]) -> dict[int, tu
     def note(layer: Module, inputs: tuple[Any, ...], output: Any) -> None:
         shapes[id(layer)] = (output[0] if isinstance(output, tuple) else output).shape
 
-    modes = [(layer, layer.training, layer._remembering, layer._memory) for layer in module.modules()]
     dtype = next((parameter.dtype for parameter in module.parameters()), np.dtype(np.float32))
-    try:
-        with watch_forward(note):
-            module.eval()(np.zeros(input_shape, dtype))
-    finally:
-        for layer, training, remembering, memory in modes:
-            layer.training, layer._remembering, layer._memory = training, remembering, memory
+    with watch_forward(note), module.evaluating():
+        module(np.zeros(input_shape, dtype))
     return shapes

@@ -16,7 +16,7 @@ __all__ = ["Adam", "AdamW"]
 
 
 class Adam(Optimizer):
-    r"""Adam: momentum, divided by the root of the gradient's mean square.
+    """Adam: momentum, divided by the root of the gradient's mean square.
 
     ```
     g ← g + λ θ                           weight decay λ, as a penalty in the loss
@@ -103,7 +103,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    r"""AdamW: Adam with decoupled weight decay, which shrinks every weight at the same rate.
+    """AdamW: Adam with decoupled weight decay, which shrinks every weight at the same rate.
 
     ```
     θ ← θ − lr λ θ                        weight decay λ, beside the gradient and not in it

@@ -116,21 +116,18 @@ class LRScheduler:
         given = dict(state_dict) if isinstance(state_dict, Mapping) else {}
         problems = [f"{name!r} is missing" for name in mine if name not in given]
         problems += [f"{name!r} is not expected" for name in given if name not in mine]
-        checks: list[Callable[[], None]] = (
-            []
-            if problems
-            else [
+        if not problems:
+            checks: tuple[Callable[[], None], ...] = (
                 lambda: check_whole(self._name, "last_epoch", given["last_epoch"], at_least=0),
                 lambda: self._check_rates("base_lrs", given["base_lrs"]),
                 lambda: self._check_rates("_last_lr", given["_last_lr"]),
                 lambda: self.check_options(given),
-            ]
-        )
-        for check in checks:
-            try:
-                check()
-            except (TypeError, ValueError) as error:
-                problems.append(str(error))
+            )
+            for check in checks:
+                try:
+                    check()
+                except (TypeError, ValueError) as error:
+                    problems.append(str(error))
         if problems:
             lines = "\n  ".join(problems)
             raise StateDictError(f"{self._name}: the state dict does not fit; nothing was changed\n  {lines}")
@@ -185,7 +182,7 @@ class StepLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    r"""Lower the rate along half a cosine, from `base_lr` at epoch 0 to `eta_min` at epoch `T_max`.
+    """Lower the rate along half a cosine, from `base_lr` at epoch 0 to `eta_min` at epoch `T_max`.
 
     ```
     lr(t) = eta_min + (base_lr − eta_min) (1 + cos(π t / T_max)) / 2

@@ -15,7 +15,7 @@ __all__ = ["SGD"]
 
 
 class SGD(Optimizer):
-    r"""Stochastic gradient descent, with momentum (heavy ball) or Nesterov's.
+    """Stochastic gradient descent, with momentum (heavy ball) or Nesterov's.
 
     ```
     g ← g + λ θ                           weight decay λ

@@ -25,6 +25,7 @@ from minidl.array import Array, default_generator, get_rng_state, manual_seed, s
 from minidl.errors import BackwardError, DTypeError, ShapeError, StateDictError
 from minidl.kernels.registry import use_backend
 from minidl.nn import Module
+from minidl.testing._promises import as_gradients, expect, require
 from minidl.testing.gradients import gradient_check
 
 __all__ = ["CHECKS", "Sample", "Wrong", "check_component"]
@@ -57,6 +58,7 @@ class Sample:
         name: what a test calls it; the class and its arguments unless told.
         torch: builds the same component in PyTorch; None where PyTorch has none.
         wrong: inputs that must be refused.
+        any_shape: why there is no shape to refuse, as of a layer that works on each number by itself.
         elements: check only that many numbers of each tensor against central differences.
         differs_in_eval: why training and evaluation differ; empty: they must not.
         refuses_one: why a batch of one is refused in training; empty: it must work.
@@ -69,6 +71,7 @@ class Sample:
     name: str = ""
     torch: Callable[[], Any] | None = None
     wrong: tuple[Wrong, ...] = ()
+    any_shape: str = ""
     elements: int | None = None
     differs_in_eval: str = ""
     refuses_one: str = ""
@@ -115,12 +118,6 @@ def _seeded(seed: int = 0) -> Iterator[np.random.Generator]:
         set_rng_state(outer)
 
 
-def _require(promise: Any, message: str) -> None:
-    """Like `assert`, but also under `python -O`."""
-    if not promise:
-        raise AssertionError(message)
-
-
 def _output(result: Any) -> Array:
     return np.asarray(result[0] if isinstance(result, tuple) else result)
 
@@ -131,9 +128,9 @@ def _run(module: Module, inputs: Inputs, dy: Array | None = None, seed: int = 0)
     with _seeded(seed) as rng:
         y = _output(module(*inputs))
         dy = np.asarray(rng.standard_normal(y.shape), y.dtype) if dy is None else dy
-        dx = module.backward(dy)
+        dxs = as_gradients(module, module.backward(dy), inputs)
     grads = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
-    return Run(y, dx if isinstance(dx, tuple) else (dx,), grads)
+    return Run(y, dxs, grads)
 
 
 def _cast(inputs: Inputs, dtype: Any) -> Inputs:
@@ -142,7 +139,7 @@ def _cast(inputs: Inputs, dtype: Any) -> Inputs:
 
 def _same(one: Run, other: Run, what: str, rtol: float = 0.0, atol: float = 0.0) -> None:
     """Raise unless two runs agree; with no tolerance, in every bit."""
-    _require(one.grads.keys() == other.grads.keys(), f"{what}: other parameters got gradients")
+    require(one.grads.keys() == other.grads.keys(), f"{what}: other parameters got gradients")
     names = ["y", *(f"dx{i}" for i in range(len(one.dxs))), *one.grads]
     for name, a, b in zip(names, one.arrays, other.arrays, strict=True):
         np.testing.assert_allclose(a, b, rtol=rtol, atol=atol, err_msg=f"{what}: {name}", strict=True)
@@ -164,21 +161,11 @@ def _inputs(sample: Sample, n: int = 3, seed: int = 2) -> Inputs:
     return sample.inputs(np.random.default_rng(seed), n)
 
 
-def _expect(error: type[Exception], says: tuple[str, ...], call: Callable[[], Any], what: str) -> None:
-    try:
-        call()
-    except error as caught:
-        for text in says:
-            _require(text in str(caught), f"{what}: expected {text!r} in the message, got: {caught}")
-    else:
-        raise AssertionError(f"{what}: expected {error.__name__}, nothing was raised")
-
-
 # -------------------------------------------------------------------- gradients
 
 
 def check_gradients(sample: Sample) -> None:
-    """1, 2: every gradient of every input and parameter agrees with central differences."""
+    """Every gradient of every input and parameter agrees with central differences."""
     gradient_check(_module(sample), *_inputs(sample), elements=sample.elements)
 
 
@@ -189,7 +176,7 @@ def check_gradients_in_eval(sample: Sample) -> None:
 
 
 def check_memory_layouts(sample: Sample) -> None:
-    """3: Fortran order, gaps, negative strides and read-only arrays give the same."""
+    """Fortran order, gaps, negative strides and read-only arrays give the same."""
     module, inputs = _module(sample), _inputs(sample)
     expected = _run(module, inputs)
     with _seeded() as rng:
@@ -217,71 +204,65 @@ def _read_only(a: Array) -> Array:
 
 
 def check_small_batches(sample: Sample) -> None:
-    """4: a batch of one works, and a batch of none gives the right empty shape and zero gradients."""
+    """A batch of one works, and a batch of none gives the right empty shape and zero gradients."""
     module = _module(sample)
     three = _run(module, _inputs(sample, 3)).y.shape
     for n, refusal in ((1, sample.refuses_one), (0, sample.refuses_none)):
         inputs = _inputs(sample, n)
         if refusal:
-            _expect(ShapeError, (module.label(),), lambda x=inputs: module(*x), f"batch {n}")  # type: ignore[misc]
+            expect(ShapeError, module.label(), module, *inputs, what=f"batch {n}")
             continue
         found = _run(module, inputs)
-        _require(found.y.shape == ((n, *three[1:]) if three else ()), f"batch {n}: output {found.y.shape}")
-        for x, dx in zip(inputs, found.dxs, strict=False):
-            _require(dx.shape == x.shape, f"batch {n}: expected dx {x.shape}, got {dx.shape}")
+        require(found.y.shape == ((n, *three[1:]) if three else ()), f"batch {n}: output {found.y.shape}")
         if n == 0:
-            _require(
+            require(
                 all(not g.any() for g in found.grads.values()), "batch 0: a parameter's gradient is not 0"
             )
-            _require(
+            require(
                 set(found.grads) == {k for k, _ in module.named_parameters()},
                 "batch 0: a gradient is missing",
             )
 
 
 def check_dtypes(sample: Sample) -> None:
-    """5: float32 in, float32 out; float64 in, float64 out; gradients, state and buffers included."""
+    """Float32 in, float32 out; float64 in, float64 out; gradients, state and buffers included."""
     for dtype in (np.float32, np.float64):
         module = sample.make().to(dtype)
         found = _run(module, _cast(_inputs(sample), dtype))
         for array in [*found.arrays, *module.state_dict().values()]:
             if array.dtype.kind == "f":
-                _require(array.dtype == dtype, f"{np.dtype(dtype)} in, {array.dtype} out")
+                require(array.dtype == dtype, f"{np.dtype(dtype)} in, {array.dtype} out")
     for here, there in ((np.float32, np.float64), (np.float64, np.float32)):
         found = _run(sample.make().to(here), _cast(_inputs(sample), there))
         for array in (found.y, *found.dxs):
-            _require(
+            require(
                 array.dtype == there, f"{np.dtype(there)} into a {np.dtype(here)} module, {array.dtype} out"
             )
         for grad in found.grads.values():
-            _require(grad.dtype == here, f"a {grad.dtype} gradient for a {np.dtype(here)} parameter")
+            require(grad.dtype == here, f"a {grad.dtype} gradient for a {np.dtype(here)} parameter")
 
 
 def check_errors(sample: Sample) -> None:
-    """6: a wrong rank, size or dtype is refused by a message with the class, the expected and the given."""
+    """A wrong rank, size or dtype is refused by a message with the class, the expected and the given."""
     module, inputs = _module(sample), _inputs(sample)
     for wrong in sample.wrong:
-        _expect(wrong.error, wrong.says, lambda w=wrong: module(*w.make_inputs()), "wrong input")  # type: ignore[misc]
+        expect(wrong.error, wrong.says, module, *wrong.make_inputs(), what="wrong input")
     first, *rest = inputs
-    integers = (np.zeros(first.shape, np.int64), *rest)
-    complexes = (first.astype(np.complex128), *rest)
-    _expect(DTypeError, ("float32 or float64", "int64"), lambda: module(*integers), "integers")
-    _expect(DTypeError, ("float32 or float64", "complex128"), lambda: module(*complexes), "complex numbers")
-    _expect(DTypeError, ("an array", "list"), lambda: module(first.tolist(), *rest), "a list")
+    integers, complexes = np.zeros(first.shape, np.int64), first.astype(np.complex128)
+    expect(DTypeError, ("float32 or float64", "int64"), module, integers, *rest, what="integers")
+    expect(DTypeError, ("float32 or float64", "complex128"), module, complexes, *rest, what="complex numbers")
+    expect(DTypeError, ("an array", "list"), module, first.tolist(), *rest, what="a list")
     y = _output(module(*inputs))
-    _expect(
-        ShapeError,
-        (str(y.shape), str((7, *y.shape))),
-        lambda: module.backward(np.zeros((7, *y.shape))),
-        "an upstream gradient of another shape",
-    )
+    longer = np.zeros((7, *y.shape))
+    says = (str(y.shape), str(longer.shape))
+    expect(ShapeError, says, module.backward, longer, what="an upstream gradient of another shape")
 
 
 # -------------------------------------------------------------------- state and purity
 
 
 def check_purity(sample: Sample) -> None:
-    """7: inputs and upstream gradients are not changed, and results share no memory with anything."""
+    """Inputs and upstream gradients are not changed, and results share no memory with anything."""
     module, inputs = _module(sample), _inputs(sample)
     with _seeded() as rng:
         y = _output(module(*inputs))
@@ -295,53 +276,57 @@ def check_purity(sample: Sample) -> None:
     given = [*inputs, dy, *(p.data for p in module.parameters()), *module.buffers()]
     for i, result in enumerate(found.arrays):
         for other in [*given, *found.arrays[:i]]:
-            _require(not np.shares_memory(result, other), f"result {i} shares memory with something else")
+            require(not np.shares_memory(result, other), f"result {i} shares memory with something else")
+    again = _run(module, inputs, dy)
+    for one in found.arrays:
+        for other in again.arrays:
+            require(not np.shares_memory(one, other), "the results of two calls share memory")
 
     with _seeded() as rng:  # whoever writes into the output must not reach what backward needs
         y = module(*inputs)
         y = y[0] if isinstance(y, tuple) else y
         if isinstance(y, np.ndarray):
             y[...] = np.nan
-        dx = module.backward(dy)
-    for a, b in zip(dx if isinstance(dx, tuple) else (dx,), found.dxs, strict=True):
+        dxs = as_gradients(module, module.backward(dy), inputs)
+    for a, b in zip(dxs, found.dxs, strict=True):
         np.testing.assert_array_equal(a, b, err_msg="writing into the output changed the gradient")
 
 
 def check_seeds(sample: Sample) -> None:
-    """8: the same seed gives the same bits, and NumPy's global generator is left alone."""
+    """The same seed gives the same bits, and NumPy's global generator is left alone."""
     legacy = repr(np.random.get_state())  # noqa: NPY002
     runs = []
     for _ in range(2):
         with _seeded(5):
             runs.append(_run(sample.make().double(), _inputs(sample), seed=6))
     _same(runs[0], runs[1], "same seed")
-    _require(repr(np.random.get_state()) == legacy, "np.random's global state was touched")  # noqa: NPY002
+    require(repr(np.random.get_state()) == legacy, "np.random's global state was touched")  # noqa: NPY002
 
 
 def check_modes(sample: Sample) -> None:
-    """9: training and evaluation differ only where it is declared, and evaluation changes no state."""
+    """Training and evaluation differ only where it is declared, and evaluation changes no state."""
     module, inputs = _module(sample), _inputs(sample)
     before = module.state_dict()
     rng_before = default_generator().bit_generator.state
     with_eval = _output(module.eval()(*inputs))
-    _require(default_generator().bit_generator.state == rng_before, "eval() drew random numbers")
+    require(default_generator().bit_generator.state == rng_before, "eval() drew random numbers")
     for name, values in module.state_dict().items():
         np.testing.assert_array_equal(values, before[name], err_msg=f"eval() changed {name}")
     with _seeded():
         with_train = _output(module.train()(*inputs))
     differs = not np.array_equal(with_eval, with_train)
-    _require(
+    require(
         differs == bool(sample.differs_in_eval),
         "train() and eval() differ, undeclared"
         if differs
         else "train() and eval() agree, declared to differ",
     )
     module.eval()(*inputs)
-    _expect(BackwardError, ("eval",), lambda: module.backward(np.zeros(1)), "backward in eval()")
+    expect(BackwardError, "eval", module.backward, np.zeros(1), what="backward in eval()")
 
 
 def check_state_dict(sample: Sample) -> None:
-    """10: a state dict makes another module the same; a bad one is refused whole, every key named."""
+    """A state dict makes another module the same; a bad one is refused whole, every key named."""
     source, target, inputs = _module(sample, 1), _module(sample, 2), _inputs(sample)
     state = source.state_dict()
     target.load_state_dict(state)
@@ -357,69 +342,103 @@ def check_state_dict(sample: Sample) -> None:
         if others:
             bad[others[-1]] = np.zeros((9, 9, 9))
             named.append(f"misshapen: {others[-1]}")
-    _expect(StateDictError, tuple(named), lambda: target.load_state_dict(bad), "a bad state dict")
+    expect(StateDictError, named, target.load_state_dict, bad, what="a bad state dict")
     for name, values in target.state_dict().items():
         np.testing.assert_array_equal(values, before[name], err_msg=f"a bad state dict changed {name}")
 
 
 def check_copies(sample: Sample) -> None:
-    """11: deepcopy and pickle give an independent equal; repr shows every constructor argument."""
+    """Deepcopy and pickle give an independent equal; repr shows every constructor argument."""
     module, inputs = _module(sample), _inputs(sample)
     for how, other in (
         ("deepcopy", copy.deepcopy(module)),
-        ("pickle", pickle.loads(pickle.dumps(module))),
+        ("pickle", _pickled(module)),
     ):
         _same(_run(other, inputs), _run(_module(sample), inputs), how)
         for mine, theirs in zip(module.parameters(), other.parameters(), strict=True):
-            _require(not np.shares_memory(mine.data, theirs.data), f"{how} shares parameters")
-    shown = repr(module)
-    for name, parameter in inspect.signature(type(module)).parameters.items():
+            require(not np.shares_memory(mine.data, theirs.data), f"{how} shares parameters")
+    shown = _items(module.extra_repr())
+    for i, (name, parameter) in enumerate(inspect.signature(type(module)).parameters.items()):
         if parameter.kind is parameter.VAR_POSITIONAL or name in ("rng", "dtype"):
             continue
-        value = str(getattr(module, name))
-        _require(f"{name}=" in shown or value in shown, f"repr does not show {name}: {shown}")
+        by_name = any(item.startswith(f"{name}=") for item in shown)
+        by_place = i < len(shown) and shown[i] == str(getattr(module, name, None))
+        require(by_name or by_place, f"repr does not show {name}: {module!r}")
+    require(all(item in repr(module) for item in shown), f"repr leaves out extra_repr(): {module!r}")
+
+
+def _pickled(module: Module) -> Module:
+    try:
+        copied: Module = pickle.loads(pickle.dumps(module))
+    except (AttributeError, TypeError, pickle.PicklingError) as error:
+        raise AssertionError(
+            f"{module.label()}: expected it to be pickled, got {error!r}. Its class must stand at the top level "
+            "of a module, not inside a function, and it must hold nothing like a lambda"
+        ) from error
+    return copied
+
+
+def _items(text: str) -> list[str]:
+    """What stands between the commas, those inside brackets left alone: `3, size=(1, 2)` are two."""
+    items, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and depth == 0:
+            items.append("")
+        else:
+            items[-1] += letter
+    return [item.strip() for item in items]
 
 
 def check_order_of_calls(sample: Sample) -> None:
-    """12: backward before forward, or twice, is refused; two rounds of forward and backward add up."""
+    """Backward before forward, or twice, is refused; two rounds of forward and backward add up."""
     module, inputs = _module(sample), _inputs(sample)
     dy = np.ones(_output(_module(sample)(*inputs)).shape)
-    says = ("forward",)
-    _expect(BackwardError, says, lambda: module.backward(dy), "backward before forward")
+    expect(BackwardError, "forward", module.backward, dy, what="backward before forward")
     once = _run(module, inputs)
-    _expect(BackwardError, says, lambda: module.backward(dy), "backward twice")
+    expect(BackwardError, "forward", module.backward, dy, what="backward twice")
     module.load_state_dict(_module(sample).state_dict())
     with _seeded() as rng:
         module(*inputs)
         module.backward(rng.standard_normal(once.y.shape))
     for name, parameter in module.named_parameters():
-        _require(parameter.grad is not None, f"no gradient for {name}")
+        require(parameter.grad is not None, f"no gradient for {name}")
         what = f"two rounds do not add up: {name}"
         np.testing.assert_allclose(np.asarray(parameter.grad), 2 * once.grads[name], rtol=1e-12, err_msg=what)
 
 
+def check_frozen_parameters(sample: Sample) -> None:
+    """A frozen parameter collects no gradient, and the inputs' gradients do not change by it."""
+    expected, module = _run(_module(sample), _inputs(sample)), _module(sample)
+    for parameter in module.parameters():
+        parameter.requires_grad = False
+    found = _run(module, _inputs(sample))
+    require(not found.grads, f"frozen, and yet with a gradient: {', '.join(found.grads)}")
+    _same(found, expected._replace(grads={}), "with its parameters frozen")
+
+
 def check_extremes(sample: Sample) -> None:
-    """13: a NaN comes out as NaN; inputs of ±10⁴ give finite results, without a warning."""
+    """A NaN comes out as NaN; inputs of ±10⁴ give finite results, without a warning."""
     module, inputs = _module(sample), _inputs(sample)
     first, *rest = inputs
     poisoned = first.copy()
     poisoned.reshape(-1)[0] = np.nan
     if not sample.swallows_nan:
         with np.errstate(all="ignore"), _seeded():
-            _require(np.isnan(_output(module.eval()(poisoned, *rest))).any(), "a NaN went in, none came out")
+            require(np.isnan(_output(module.eval()(poisoned, *rest))).any(), "a NaN went in, none came out")
         module.train()
     large = np.where(np.arange(first.size) % 2, 1e4, -1e4).reshape(first.shape)
     with np.errstate(all="raise", under="ignore"):
         found = _run(module, (large, *rest))
     for array in found.arrays:
-        _require(np.isfinite(array).all(), "inputs of ±1e4 gave something that is not finite")
+        require(np.isfinite(array).all(), "inputs of ±1e4 gave something that is not finite")
 
 
 # -------------------------------------------------------------------- agreement
 
 
 def check_torch(sample: Sample) -> None:
-    """14: PyTorch gives the same, forward and backward (nothing to do where it has no such component)."""
+    """PyTorch gives the same, forward and backward (nothing to do where it has no such component)."""
     if sample.torch is None:
         return
     import torch
@@ -446,7 +465,7 @@ def check_torch(sample: Sample) -> None:
 
 
 def check_backends(sample: Sample) -> None:
-    """15: the Numba backend gives what the NumPy references give, at any number of threads."""
+    """The Numba backend gives what the NumPy references give, at any number of threads."""
     module, inputs = _module(sample), _inputs(sample)
     state = module.state_dict()
     with use_backend("numpy"):
@@ -481,6 +500,7 @@ CHECKS: dict[str, Callable[[Sample], None]] = {
     "state dict": check_state_dict,
     "copies": check_copies,
     "order of calls": check_order_of_calls,
+    "frozen parameters": check_frozen_parameters,
     "extremes": check_extremes,
     "torch": check_torch,
     "backends": check_backends,

@@ -16,6 +16,7 @@ import numpy as np
 from minidl.array import Array, default_generator, get_rng_state, set_rng_state
 from minidl.errors import DTypeError
 from minidl.nn import Module
+from minidl.testing._promises import as_gradients, require_like
 
 __all__ = ["GradientCheck", "TensorCheck", "gradient_check", "numerical_gradient"]
 
@@ -117,7 +118,8 @@ def gradient_check(
         One line per tensor; `.ok` says whether all agree.
 
     Raises:
-        AssertionError: some gradient is wrong; the message is the table.
+        AssertionError: some gradient is wrong; the message is the table. Or backward returned something
+            else than one gradient per floating input, each of the input's shape and dtype.
         DTypeError: the module or an input is not float64.
     """
     rng = rng or np.random.default_rng(0)
@@ -139,25 +141,20 @@ def gradient_check(
         module.zero_grad()
         y = forward()
         dy = rng.standard_normal(y.shape)
-        gradients = module.backward(dy)
-        gradients = gradients if isinstance(gradients, tuple) else (gradients,)
-        floating = [x for x in given if x.dtype.kind == "f"]
+        gradients = as_gradients(module, module.backward(dy), given)
+        floating = [x for x in given if x.dtype.kind == "f"][: len(gradients)]
         single = len(gradients) == 1
         tensors = [
-            ("x" if single else f"x{i}", x, g)
-            for i, (x, g) in enumerate(zip(floating, gradients, strict=False))
+            ("x" if single else f"x{i}", x, np.asarray(g))
+            for i, (x, g) in enumerate(zip(floating, gradients, strict=True))
         ]
-        tensors += [
-            (name, p.data, np.zeros_like(p.data) if p.grad is None else p.grad)
-            for name, p in module.named_parameters()
-            if p.requires_grad
-        ]
+        for name, p in module.named_parameters():
+            if p.requires_grad:
+                grad = np.zeros_like(p.data) if p.grad is None else p.grad
+                require_like(module, f"d{name}", grad, p.data)
+                tensors.append((name, p.data, grad))
         checks = []
         for name, values, analytic in tensors:
-            if analytic.shape != values.shape:
-                raise AssertionError(
-                    f"{module.label()}: expected d{name} of shape {values.shape}, got {analytic.shape}"
-                )
             chosen = np.arange(values.size)
             if elements is not None and elements < values.size:
                 chosen = rng.choice(values.size, elements, replace=False)

@@ -14,6 +14,7 @@ from minidl.errors import ShapeError, StateDictError
 from minidl.nn.parameter import Parameter
 from minidl.optim import SGD, Optimizer
 from minidl.optim.lr_scheduler import LRScheduler
+from minidl.testing._promises import expect, require, same_bits
 
 __all__ = ["check_optimizer", "check_scheduler"]
 
@@ -89,7 +90,7 @@ def _check_parabola(make: MakeOptimizer, steps: int) -> None:
         theta.grad = _uphill(optimizer) * a * (theta.data - c)
         optimizer.step()
     distance = float(np.abs(theta.data - c).max())
-    assert distance <= 1e-6, f"parabola: expected to come within 1e-6 of the bottom, got {distance:.1e}"
+    require(distance <= 1e-6, f"parabola: expected to come within 1e-6 of the bottom, got {distance:.1e}")
 
 
 def _check_rosenbrock(make: MakeOptimizer, steps: int, below: float) -> None:
@@ -103,7 +104,7 @@ def _check_rosenbrock(make: MakeOptimizer, steps: int, below: float) -> None:
         optimizer.step()
     x, y = theta.data
     value = float((1 - x) ** 2 + 100 * (y - x * x) ** 2)
-    assert value < below, f"Rosenbrock: expected a value below {below} after {steps} steps, got {value:.2e}"
+    require(value < below, f"Rosenbrock: expected a value below {below} after {steps} steps, got {value:.2e}")
 
 
 def _check_save_and_continue(make: MakeOptimizer) -> None:
@@ -121,29 +122,37 @@ def _check_save_and_continue(make: MakeOptimizer) -> None:
     resumed_rng = copy.deepcopy(rng)
     _take_steps(optimizer, parameters, rng, 5)
     _take_steps(resumed, resumed_parameters, resumed_rng, 5)
-    assert _same(saved, kept), "state_dict: expected copies, got arrays that later steps changed"
+    require(same_bits(saved, kept), "state_dict: expected copies, got arrays that later steps changed")
     for mine, theirs in zip(parameters, resumed_parameters, strict=True):
-        assert _same(mine.data, theirs.data), "load_state_dict: expected the same bits after it as without it"
-    assert _same(optimizer.state_dict(), resumed.state_dict()), "load_state_dict: expected the same state"
+        require(
+            same_bits(mine.data, theirs.data),
+            "load_state_dict: expected the same bits after it as without it",
+        )
+    require(
+        same_bits(optimizer.state_dict(), resumed.state_dict()), "load_state_dict: expected the same state"
+    )
 
 
 def _check_passed_by(make: MakeOptimizer) -> None:
     frozen, without, moving = (Parameter(np.ones(3)) for _ in range(3))
     optimizer = make([frozen, without, moving])
     optimizer.step()
-    assert all(_same(p.data, np.ones(3)) for p in (frozen, without, moving)), (
-        "no gradients: expected no change"
+    require(
+        all(same_bits(p.data, np.ones(3)) for p in (frozen, without, moving)),
+        "no gradients: expected no change",
     )
     for parameter in (frozen, moving):
         parameter.grad = np.ones(3)
     frozen.requires_grad = False
     optimizer.step()
-    assert _same(frozen.data, np.ones(3)), "a frozen parameter: expected no change"
-    assert _same(without.data, np.ones(3)), "a parameter without gradient: expected no change"
-    assert not _same(moving.data, np.ones(3)), "a parameter with a gradient: expected a change"
-    assert not {frozen, without} & set(optimizer.state), "expected no state of parameters that are passed by"
+    require(same_bits(frozen.data, np.ones(3)), "a frozen parameter: expected no change")
+    require(same_bits(without.data, np.ones(3)), "a parameter without gradient: expected no change")
+    require(not same_bits(moving.data, np.ones(3)), "a parameter with a gradient: expected a change")
+    require(
+        not {frozen, without} & set(optimizer.state), "expected no state of parameters that are passed by"
+    )
     optimizer.zero_grad()
-    assert moving.grad is None, "zero_grad: expected the gradient to be None"
+    require(moving.grad is None, "zero_grad: expected the gradient to be None")
 
 
 def _check_dtypes_and_memory(make: MakeOptimizer) -> None:
@@ -160,13 +169,13 @@ def _check_dtypes_and_memory(make: MakeOptimizer) -> None:
                 for name, value in optimizer.state[parameter].items():
                     if isinstance(value, int):
                         continue
-                    assert value.dtype == dtype, f"{name}: expected {dtype}, got {value.dtype}"
-                    assert value.shape == shape, f"{name}: expected shape {shape}, got {value.shape}"
+                    require(value.dtype == dtype, f"{name}: expected {dtype}, got {value.dtype}")
+                    require(value.shape == shape, f"{name}: expected shape {shape}, got {value.shape}")
                     for other in (gradient, data):
-                        assert not np.shares_memory(value, other), f"{name}: expected memory of its own"
-            assert parameter.data is data, "expected the values to change in place"
-            assert data.dtype == dtype, f"expected values of {dtype} to stay so, got {data.dtype}"
-            assert data.size == 0 or (data != 1).all(), f"shape {shape}: expected every value to change"
+                        require(not np.shares_memory(value, other), f"{name}: expected memory of its own")
+            require(parameter.data is data, "expected the values to change in place")
+            require(data.dtype == dtype, f"expected values of {dtype} to stay so, got {data.dtype}")
+            require(data.size == 0 or (data != 1).all(), f"shape {shape}: expected every value to change")
 
 
 def _check_groups(make: MakeOptimizer) -> None:
@@ -176,10 +185,12 @@ def _check_groups(make: MakeOptimizer) -> None:
     for parameter in (still, moving, late):
         parameter.grad = np.ones(2)
     optimizer.step()
-    assert _same(still.data, np.ones(2)), "parameter groups: expected no change with the group's lr of 0"
-    assert _same(late.data, np.ones(2)), "add_param_group: expected no change with the group's lr of 0"
-    assert not _same(moving.data, np.ones(2)), "parameter groups: expected a change with the default lr"
-    assert optimizer.state_dict()["param_groups"][2]["params"] == [2], "expected indices through all groups"
+    require(
+        same_bits(still.data, np.ones(2)), "parameter groups: expected no change with the group's lr of 0"
+    )
+    require(same_bits(late.data, np.ones(2)), "add_param_group: expected no change with the group's lr of 0")
+    require(not same_bits(moving.data, np.ones(2)), "parameter groups: expected a change with the default lr")
+    require(optimizer.state_dict()["param_groups"][2]["params"] == [2], "expected indices through all groups")
 
 
 def _check_bad_parameters(make: MakeOptimizer) -> None:
@@ -202,15 +213,15 @@ def _check_bad_parameters(make: MakeOptimizer) -> None:
         ([{"params": [one], "lr": float("nan")}], ValueError, "nan"),
         ([{"params": [one], "lr": "fast"}], TypeError, "'fast'"),
     ):
-        _expect(error, words, make, params)
+        expect(error, words, make, params)
 
     optimizer = make([one, two])
     before = optimizer.state_dict()
-    _expect(ValueError, "already in group 0", optimizer.add_param_group, {"params": [Parameter([1.0]), one]})
-    assert _same(before, optimizer.state_dict()), "add_param_group: expected no change after an error"
+    expect(ValueError, "already in group 0", optimizer.add_param_group, {"params": [Parameter([1.0]), one]})
+    require(same_bits(before, optimizer.state_dict()), "add_param_group: expected no change after an error")
     one.grad, two.grad = np.ones(2), np.ones((2, 1))  # it would broadcast
-    _expect(ShapeError, "(2, 1)", optimizer.step)
-    assert _same(one.data, np.ones(2)), "step: expected no change when a gradient does not fit"
+    expect(ShapeError, "(2, 1)", optimizer.step)
+    require(same_bits(one.data, np.ones(2)), "step: expected no change when a gradient does not fit")
 
 
 def _check_bad_state(make: MakeOptimizer) -> None:
@@ -228,8 +239,8 @@ def _check_bad_state(make: MakeOptimizer) -> None:
             array += 1  # so that half a load would show
         bad["param_groups"][0]["lr"] = 77.0
         change(bad)
-        _expect(StateDictError, words, optimizer.load_state_dict, bad)
-        assert _same(good, optimizer.state_dict()), f"load_state_dict ({words}): expected no change"
+        expect(StateDictError, words, optimizer.load_state_dict, bad)
+        require(same_bits(good, optimizer.state_dict()), f"load_state_dict ({words}): expected no change")
 
     refused("param_groups", lambda bad: bad.pop("param_groups"))
     refused("'state'", lambda bad: bad.pop("state"))
@@ -254,22 +265,23 @@ def _check_rates(make: MakeScheduler, steps: int, closed_form: Callable[[int, fl
     optimizer = _two_groups()
     bases = [group["lr"] for group in optimizer.param_groups]
     scheduler = make(optimizer)
-    assert scheduler.base_lrs == bases, f"base_lrs: expected {bases}, got {scheduler.base_lrs}"
+    require(scheduler.base_lrs == bases, f"base_lrs: expected {bases}, got {scheduler.base_lrs}")
     for t in range(steps):
         rates = [group["lr"] for group in optimizer.param_groups]
-        assert scheduler.last_epoch == t, f"last_epoch: expected {t}, got {scheduler.last_epoch}"
-        assert scheduler.get_last_lr() == rates, f"get_last_lr: expected {rates}"
-        assert [group["initial_lr"] for group in optimizer.param_groups] == bases, (
-            "expected 'initial_lr' to stay"
+        require(scheduler.last_epoch == t, f"last_epoch: expected {t}, got {scheduler.last_epoch}")
+        require(scheduler.get_last_lr() == rates, f"get_last_lr: expected {rates}")
+        require(
+            [group["initial_lr"] for group in optimizer.param_groups] == bases,
+            "expected 'initial_lr' to stay",
         )
         if closed_form is not None:
             for base, rate in zip(bases, rates, strict=True):
                 expected = closed_form(t, base)
-                assert abs(rate - expected) <= 1e-12, f"epoch {t}: expected the rate {expected}, got {rate}"
+                require(abs(rate - expected) <= 1e-12, f"epoch {t}: expected the rate {expected}, got {rate}")
         optimizer.step()
         scheduler.step()
     scheduler.get_last_lr()[0] = -1.0
-    assert scheduler.get_last_lr()[0] != -1.0, "get_last_lr: expected a copy"
+    require(scheduler.get_last_lr()[0] != -1.0, "get_last_lr: expected a copy")
 
 
 def _check_resume(make: MakeScheduler, steps: int) -> None:
@@ -291,11 +303,13 @@ def _check_resume(make: MakeScheduler, steps: int) -> None:
             for t in range(start, steps):
                 scheduler.step()
                 got = scheduler.get_last_lr()
-                assert got == rates[t], f"resumed at epoch {start}: expected {rates[t]} at {t + 1}, got {got}"
+                require(
+                    got == rates[t], f"resumed at epoch {start}: expected {rates[t]} at {t + 1}, got {got}"
+                )
 
 
 def _check_bad_scheduler(make: MakeScheduler) -> None:
-    _expect(TypeError, "Optimizer", make, "no optimizer")
+    expect(TypeError, "Optimizer", make, "no optimizer")
     optimizer = _two_groups()
     scheduler = make(optimizer)
     scheduler.step()
@@ -309,10 +323,10 @@ def _check_bad_scheduler(make: MakeScheduler) -> None:
     for words, change in cases:
         bad = copy.deepcopy(good) | {"last_epoch": 5}
         change(bad)
-        _expect(StateDictError, words, scheduler.load_state_dict, bad)
-        assert scheduler.state_dict() == good, f"load_state_dict ({words}): expected no change"
+        expect(StateDictError, words, scheduler.load_state_dict, bad)
+        require(scheduler.state_dict() == good, f"load_state_dict ({words}): expected no change")
     optimizer.add_param_group({"params": Parameter([1.0])})
-    _expect(ValueError, "2 parameter groups", scheduler.step)
+    expect(ValueError, "2 parameter groups", scheduler.step)
 
 
 # ---------------------------------------------------------------- small things
@@ -346,33 +360,9 @@ def _take_steps(
         optimizer.step()
 
 
-def _same(a: Any, b: Any) -> bool:
-    """Whether two nested things are equal, arrays in dtype and in every bit."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-    return type(a) is type(b) and bool(a == b)
-
-
-def _expect(error: type[Exception], words: str, function: Callable[..., object], *arguments: Any) -> None:
-    """The call must raise just this family of errors, and say these words."""
-    try:
-        function(*arguments)
-    except error as raised:
-        message = str(raised)
-    except Exception as raised:
-        raise AssertionError(f"expected {error.__name__} with {words!r}, got {raised!r}") from raised
-    else:
-        raise AssertionError(f"expected {error.__name__} with {words!r}, but nothing was raised")
-    assert words in message, f"expected a message with {words!r}, got {message!r}"
-
-
 def _check_repr(thing: Any, pattern: str, hidden: tuple[str, ...]) -> None:
     text = repr(thing)
     for name in inspect.signature(type(thing)).parameters:
         if name not in hidden:
             found = re.search(pattern.format(re.escape(name)), text, re.MULTILINE)
-            assert found, f"repr: expected the constructor's argument {name!r} in {text!r}"
+            require(found, f"repr: expected the constructor's argument {name!r} in {text!r}")

@@ -1,4 +1,4 @@
-"""The training room: the loop, what it remembers, and how a run is stopped, saved and gone on with."""
+"""The training room: the loop, what it measures, and how a run is stopped, saved and resumed."""
 
 from minidl.train.callbacks import Callback, Checkpoint
 from minidl.train.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights

@@ -1,4 +1,4 @@
-"""Callbacks: what happens beside training, at its seams."""
+"""Callbacks: what else happens when a fit, an epoch or a step begins or ends."""
 
 from __future__ import annotations
 

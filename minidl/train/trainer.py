@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any, Self
 
 import numpy as np
@@ -35,8 +35,12 @@ class Trainer:
         loss: a loss of (prediction, target); the target is the last part of a batch.
         optimizer: of the model's parameters.
         metrics: streaming metrics (`update`, `compute`, `reset`), measured in training and validation.
-        callbacks: told at every seam, in this order.
+        callbacks: told when a fit, an epoch or a step begins or ends, in this order.
         scheduler: its `step()` is called after every epoch.
+
+    Raises:
+        TypeError: an argument is not what stands in its place.
+        ValueError: the optimizer has none of the model's parameters, or two metrics have one name.
 
     Attributes:
         history: one record per finished epoch.
@@ -60,6 +64,7 @@ class Trainer:
         *,
         scheduler: LRScheduler | None = None,
     ) -> None:
+        _check_parts(model, loss, optimizer, metrics)
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
@@ -84,7 +89,8 @@ class Trainer:
 
         Args:
             train: batches to learn from.
-            val: batches to measure on after every epoch.
+            val: batches to measure on after every epoch, in a fixed order if a resumed run is to print the
+                same figures to the last digit.
             epochs: of this fit, those done before it was interrupted included.
 
         Returns:
@@ -93,10 +99,18 @@ class Trainer:
         Raises:
             NonFiniteError: the loss became NaN or infinite; the message names the step and the layer.
             ValueError: there is no batch in `train` or `val`, or `epochs` is negative.
-            TypeError: `epochs` is no integer.
+            TypeError: `epochs` is no integer, or a loader is something else.
             StateDictError: `train` is not the loader in whose middle the run was interrupted.
         """
-        if not isinstance(epochs, int) or isinstance(epochs, bool):
+        for method in ("state_dict", "load_state_dict", "__len__", "__iter__"):
+            if not hasattr(train, method):
+                raise TypeError(f"Trainer.fit: expected a DataLoader to train on, got {type(train).__name__}")
+        if isinstance(val, Iterator):
+            raise TypeError(
+                "Trainer.fit: expected val to be a DataLoader, or batches to go through once an epoch, "
+                f"got a {type(val).__name__}, which is used up after the first"
+            )
+        if not isinstance(epochs, int | np.integer) or isinstance(epochs, bool):
             raise TypeError(f"Trainer.fit: expected epochs to be an integer, got {epochs!r}")
         if epochs < 0:
             raise ValueError(f"Trainer.fit: expected epochs of at least 0, got {epochs}")
@@ -107,7 +121,7 @@ class Trainer:
             train.load_state_dict(self._loader_state)
         self._unfinished = True
         self.steps_per_epoch = len(train)
-        self.epochs = self._fit_from + epochs
+        self.epochs = self._fit_from + int(epochs)
         self.stopped = self._stop_asked = False
         self._tell("on_fit_start")
         while self.epoch < self.epochs and not self.stopped:
@@ -130,6 +144,8 @@ class Trainer:
         self._tell("on_epoch_start")
         for batch in train:
             self.train_step(*batch)
+            if self.global_step == 1:
+                _ = self.running  # a metric that is not one number is refused now, not an epoch later
             self._loader_state = train.state_dict()
             self._tell("on_step_end")
             if self._stop_asked:
@@ -161,11 +177,13 @@ class Trainer:
             The loss.
 
         Raises:
-            NonFiniteError: the loss is NaN or infinite; the parameters were not changed.
+            NonFiniteError: the loss is NaN or infinite; the parameters were not changed (running
+                statistics, which move in the forward, may have been).
+            ValueError: the loss is not one number.
         """
         *inputs, target = batch
         prediction = self.model(*inputs)
-        value = float(self.loss(prediction, target))
+        value = self._number(self.loss(prediction, target))
         if not math.isfinite(value):
             where = f"epoch {self.epoch + 1}, step {self.step + 1}"
             raise NonFiniteError(self._blame(value, where, inputs))
@@ -193,26 +211,31 @@ class Trainer:
             ValueError: there is no batch.
         """
         before = self._measured()
-        modes = [(m, m.training) for root in (self.model, self.loss) for m in root.modules()]
-        self.model.eval()
-        self.loss.eval()
         self._reset()
         count = 0
         try:
-            for count, (*inputs, target) in enumerate(batches, start=1):
-                prediction = self.model(*inputs)
-                loss = float(self.loss(prediction, target))
-                if not math.isfinite(loss):
-                    where = f"batch {count} of an evaluation after epoch {self.epoch}, step {self.step}"
-                    raise NonFiniteError(self._blame(loss, where, inputs))
-                self._update(prediction, target, loss)
+            with self.model.evaluating(), self.loss.evaluating():
+                for count, (*inputs, target) in enumerate(batches, start=1):
+                    prediction = self.model(*inputs)
+                    loss = self._number(self.loss(prediction, target))
+                    if not math.isfinite(loss):
+                        where = f"batch {count} of an evaluation after epoch {self.epoch}, step {self.step}"
+                        raise NonFiniteError(self._blame(loss, where, inputs))
+                    self._update(prediction, target, loss)
             if count == 0:
                 raise ValueError("Trainer.evaluate: expected at least one batch, got none")
             return self.running
         finally:
             self._load_measured(before)
-            for module, mode in modes:  # one by one: a layer may be in eval() on its own
-                module.training = mode
+
+    @staticmethod
+    def _number(loss: Any) -> float:
+        if np.ndim(loss) != 0:
+            raise ValueError(
+                "Trainer: expected a loss that is one number (reduction 'mean' or 'sum'), "
+                f"got one of shape {np.shape(loss)}"
+            )
+        return float(loss)
 
     # ---------------------------------------------------------------- figures
 
@@ -332,13 +355,38 @@ class Trainer:
         culprits: list[str] = []
 
         def look(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
-            if not np.isfinite(output).all():
+            outputs = output if isinstance(output, tuple) else (output,)
+            if not all(np.isfinite(part).all() for part in outputs):
                 culprits.append(f"{names.get(id(module), '')} {module.label()}".strip())
 
         with watch_forward(look):
             self.model(*inputs)
         layer = f"first in the output of {culprits[0]}" if culprits else "in the loss itself"
         return f"{where}: {layer}; {advice}"
+
+
+def _check_parts(model: Any, loss: Any, optimizer: Any, metrics: Any) -> None:
+    """Whether each argument of a trainer is what stands in its place, since they are easily mixed up."""
+    for given, kind, name in (
+        (model, Module, "model"),
+        (loss, Module, "loss"),
+        (optimizer, Optimizer, "optimizer"),
+        (metrics, Sequence, "metrics"),
+    ):
+        if not isinstance(given, kind):
+            got = type(given).__name__
+            raise TypeError(f"Trainer: expected {name} to be a {kind.__name__}, got {got}")
+    mine = {id(parameter) for parameter in model.parameters()}
+    if not any(id(p) in mine for group in optimizer.param_groups for p in group["params"]):
+        raise ValueError("Trainer: expected an optimizer of the model's parameters, got one of none of them")
+    for metric in metrics:
+        if not all(hasattr(metric, part) for part in ("name", "update", "compute", "reset")):
+            raise TypeError(
+                f"Trainer: expected streaming metrics, such as metrics.Accuracy(), got {metric!r}"
+            )
+    names = ["loss", *(metric.name for metric in metrics)]
+    if len(set(names)) < len(names):
+        raise ValueError(f"Trainer: expected metrics of different names, got {', '.join(names)}")
 
 
 def _figure(metric: Metric) -> float:

@@ -1,4 +1,4 @@
-"""The kernels again, compiled by Numba: same file names, same results. Importing this registers them."""
+"""Twins of hot kernels, compiled by Numba, under the same file names. Importing this registers them."""
 
 from minidl.kernels.numba_cpu import pooling
 

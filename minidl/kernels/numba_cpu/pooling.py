@@ -8,7 +8,7 @@ import numpy as np
 
 from minidl.array import Array
 from minidl.kernels import pooling
-from minidl.kernels.geometry import Pair, output_size
+from minidl.kernels.geometry import Pair, output_sizes
 from minidl.kernels.numba_cpu.jit import jit
 
 __all__ = ["max_pool2d", "max_pool2d_input_grad"]
@@ -20,10 +20,7 @@ def max_pool2d(
 ) -> tuple[Array, Array]:
     """As the reference; the loops below see images of one channel, (N·C, H, W)."""
     n, c, h, w = x.shape
-    oh, ow = (
-        output_size(x.shape[2 + a], kernel_size[a], stride[a], padding[a], dilation[a], ceil_mode)
-        for a in (0, 1)
-    )
+    oh, ow = output_sizes(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     y = np.empty((n * c, oh, ow), x.dtype)
     indices = np.empty((n * c, oh, ow), np.int64)
     images = np.ascontiguousarray(x).reshape(n * c, h, w)
@@ -81,4 +78,7 @@ def _scatter_add(dx: Array, indices: Array, dy: Array) -> None:
     images, cells = dy.shape
     for image in range(images):
         for cell in range(cells):
-            dx[image, indices[image, cell]] += dy[image, cell]
+            where = indices[image, cell]
+            if where < 0 or where >= dx.shape[1]:
+                raise IndexError("max_pool2d_input_grad: expected indices inside the image")
+            dx[image, where] += dy[image, cell]
