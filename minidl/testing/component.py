@@ -225,7 +225,7 @@ def check_small_batches(sample: Sample) -> None:
 
 
 def check_dtypes(sample: Sample) -> None:
-    """Float32 in, float32 out; float64 in, float64 out; gradients, state and buffers included."""
+    """`float32` in, `float32` out; `float64` in, `float64` out; gradients, state and buffers included."""
     for dtype in (np.float32, np.float64):
         module = sample.make().to(dtype)
         found = _run(module, _cast(_inputs(sample), dtype))
@@ -372,8 +372,8 @@ def _pickled(module: Module) -> Module:
         copied: Module = pickle.loads(pickle.dumps(module))
     except (AttributeError, TypeError, pickle.PicklingError) as error:
         raise AssertionError(
-            f"{module.label()}: expected it to be pickled, got {error!r}. Its class must stand at the top level "
-            "of a module, not inside a function, and it must hold nothing like a lambda"
+            f"{module.label()}: expected it to be pickled, got {error!r}. Its class must stand at the top "
+            "level of a module, not inside a function, and it must hold nothing like a lambda"
         ) from error
     return copied
 

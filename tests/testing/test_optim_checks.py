@@ -66,7 +66,8 @@ class IgnoresItsGroup(Careful):
 class Random(Careful):
     def update(self, theta, g, state, group):
         super().update(theta, g, state, group)
-        theta += 1e-9 * np.random.default_rng().standard_normal(theta.shape).astype(theta.dtype)
+        if theta.dtype == np.float32:  # of float64 are the parabola and the valley, which it is to pass
+            theta += 1e-3 * np.random.default_rng().standard_normal(theta.shape, np.float32)
 
 
 def test_a_careful_optimizer_passes():

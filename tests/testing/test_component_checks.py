@@ -1,0 +1,136 @@
+"""The public checks of a component say what is wrong, on layers that minidl did not write."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minidl import nn
+from minidl.testing import CHECKS, Sample, check_component
+
+
+class Scale(nn.Module):
+    """A layer of a learner that does everything right: y = c · w · x, with w trained."""
+
+    def __init__(self, size, factor=2.0, groups=1):
+        self.size, self.factor, self.groups = size, factor, groups
+        self.weight = nn.Parameter(np.ones(size, np.float32))
+
+    def forward(self, x):
+        self.check_input(x, "*", self.size)
+        y = x * self.weight.astype(x.dtype) * self.factor
+        self.remember(x, output=y)
+        return y
+
+    def backward(self, dy):
+        # dw = c Σ dy x    dx = c dy w
+        dy, x = self.recall(dy)
+        self.weight.add_grad((dy * x).reshape(-1, self.size).sum(axis=0) * self.factor)
+        return dy * self.weight.astype(dy.dtype) * self.factor
+
+    def extra_repr(self):
+        return f"{self.size}, factor={self.factor}, groups={self.groups}"
+
+
+class ReusesItsOutput(Scale):
+    """Writes every output into one array."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        if getattr(self, "_y", np.empty(0)).shape != y.shape or self._y.dtype != y.dtype:
+            self._y = np.empty_like(y)
+        self._y[...] = y
+        return self._y
+
+
+class TrainsWhatIsFrozen(Scale):
+    def backward(self, dy):
+        _, x = self._memory.saved[0], self._memory.saved[0]
+        dx = super().backward(dy)
+        if self.weight.grad is None:
+            self.weight.grad = (np.asarray(dy, x.dtype) * x).reshape(-1, self.size).sum(axis=0) * self.factor
+        return dx
+
+
+class NeedsGradientsForDx(Scale):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        return dx if self.weight.requires_grad else np.zeros_like(dx)
+
+
+class HidesGroups(Scale):
+    """1 is shown, but as a part of 11."""
+
+    def extra_repr(self):
+        return f"{self.size}, factor={self.factor}, eleven=11"
+
+
+class SwapsPlaces(Scale):
+    def extra_repr(self):
+        return f"{self.factor}, {self.size}, groups={self.groups}"
+
+
+class ReturnsNothing(Scale):
+    def backward(self, dy):
+        super().backward(dy)
+
+
+def sample(cls):
+    return Sample(lambda: cls(3), lambda rng, n: (rng.standard_normal((n, 4, 3)),))
+
+
+def test_a_careful_layer_passes():
+    check_component(sample(Scale))
+
+
+@pytest.mark.parametrize(
+    ("cls", "check", "message"),
+    [
+        (ReusesItsOutput, "purity", "two calls share memory"),
+        (TrainsWhatIsFrozen, "frozen parameters", "frozen, and yet with a gradient: weight"),
+        (NeedsGradientsForDx, "frozen parameters", "with its parameters frozen: dx0"),
+        (HidesGroups, "copies", "repr does not show groups"),
+        (SwapsPlaces, "copies", "repr does not show size"),
+        (ReturnsNothing, "gradients", r"ReturnsNothing\(\): expected dx to be an array, got None"),
+        (ReturnsNothing, "small batches", r"ReturnsNothing\(\): expected dx to be an array, got None"),
+    ],
+)
+def test_a_careless_layer_is_told(cls, check, message):
+    with pytest.raises(AssertionError, match=message):
+        CHECKS[check](sample(cls))
+
+
+def test_a_class_inside_a_function_cannot_be_pickled_and_is_told_why():
+    class Local(Scale):
+        pass
+
+    with pytest.raises(
+        AssertionError, match="must stand at the top level of a module, not inside a function"
+    ):
+        check_component(sample(Local))
+
+
+def test_the_checks_check_under_minus_o_too():
+    """`python -O` drops every `assert`; a check that consists of them would let everything pass."""
+    code = """
+import numpy as np
+from minidl import nn, optim
+from minidl.testing import check_optimizer, gradient_check
+
+class Twice(nn.Tanh):
+    def backward(self, dy):
+        return 2 * super().backward(dy)
+
+class Still(optim.SGD):
+    def update(self, theta, g, state, group):
+        pass
+
+for check in (lambda: gradient_check(Twice(), np.ones((2, 3))), lambda: check_optimizer(Still, steps=1)):
+    try:
+        check()
+    except AssertionError as error:
+        print("told")
+"""
+    done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["told", "told"]
