@@ -9,7 +9,7 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -17,7 +17,16 @@ import numpy as np
 
 import minidl
 from minidl.array import Array, manual_seed
-from minidl.cli.recipes import EPOCHS, LEARNING_RATES, MODELS, MOST, OPTIMIZERS, RunFolder, Settings
+from minidl.cli.settings import (
+    BATCH_SIZE,
+    EPOCHS,
+    LEARNING_RATES,
+    MODELS,
+    MOST,
+    OPTIMIZERS,
+    RunFolder,
+    Settings,
+)
 from minidl.data import MNIST, DataLoader, random_split, read_digit
 from minidl.errors import CheckpointError
 from minidl.kernels.registry import get_backend, use_backend
@@ -42,12 +51,10 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     train.add_argument("dataset", choices=["mnist"], help="what to train on")
     train.add_argument("--model", choices=list(MODELS), help="which network (mlp)")
     train.add_argument(
-        "--epochs", type=_at_least(1), metavar="N", help="times through the data (mlp 8, lenet5 5)"
+        "--epochs", type=_at_least(1), metavar="N", help=f"times through the data ({_listed(EPOCHS)})"
     )
-    train.add_argument("--batch-size", type=_at_least(1), metavar="N", help="images per step (64)")
-    train.add_argument(
-        "--lr", type=_positive, metavar="X", help="learning rate (adam, adamw 0.002; sgd 0.05)"
-    )
+    train.add_argument("--batch-size", type=_at_least(1), metavar="N", help=f"images per step ({BATCH_SIZE})")
+    train.add_argument("--lr", type=_positive, metavar="X", help=f"learning rate ({_listed(LEARNING_RATES)})")
     train.add_argument(
         "--optimizer", choices=list(OPTIMIZERS), help="how to step (adam; sgd has momentum 0.9)"
     )
@@ -75,6 +82,10 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     predict.add_argument("folder", metavar="RUN", help="folder of a run")
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG or JPEG file")
     predict.set_defaults(run=_predict)
+
+
+def _listed(defaults: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in defaults.items())
 
 
 def _at_least(least: int) -> Any:
@@ -166,7 +177,7 @@ def _begun(options: argparse.Namespace) -> tuple[RunFolder, Settings]:
         dataset=options.dataset,
         model=model,
         epochs=options.epochs or EPOCHS[model],
-        batch_size=options.batch_size or 64,
+        batch_size=options.batch_size or BATCH_SIZE,
         lr=options.lr or LEARNING_RATES[optimizer],
         optimizer=optimizer,
         seed=options.seed or 0,

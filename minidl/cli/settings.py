@@ -30,6 +30,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": lambda parameters, lr: optim.SGD(parameters, lr=lr, momentum=0.9),
 }
 LEARNING_RATES = {"adam": 2e-3, "adamw": 2e-3, "sgd": 0.05}
+BATCH_SIZE = 64
 MOST = 2**31 - 1
 """No setting is larger: what is, was a slip of the finger."""
 
