@@ -329,6 +329,9 @@ def check_state_dict(sample: Sample) -> None:
     """A state dict makes another module the same; a bad one is refused whole, every key named."""
     source, target, inputs = _module(sample, 1), _module(sample, 2), _inputs(sample)
     state = source.state_dict()
+    own = [*(p.data for p in source.parameters()), *source.buffers()]
+    for name, values in state.items():
+        require(not any(np.shares_memory(values, o) for o in own), f"the state dict's {name} is no copy")
     target.load_state_dict(state)
     _same(_run(target, inputs), _run(source, inputs), "after load_state_dict")
 

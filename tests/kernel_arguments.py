@@ -1,0 +1,116 @@
+"""Random arguments for every kernel, for the tests that compare a twin with its reference.
+
+`ARGUMENTS[name](rng, dtype)` draws one call: shapes, strides and values.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl import kernels
+from minidl.kernels.geometry import output_size
+
+
+def geometry(rng, *, pool: bool):
+    """A random window that fits a random image; odd sizes, uneven strides."""
+    while True:
+        h, w = rng.integers(1, 12, 2)
+        kh, kw = rng.integers(1, 5, 2)
+        stride = tuple(int(s) for s in rng.integers(1, 4, 2))
+        most = (kh // 2, kw // 2) if pool else (3, 3)
+        padding = tuple(int(rng.integers(0, m + 1)) for m in most)
+        dilation = tuple(int(d) for d in rng.integers(1, 4, 2))
+        sizes = [
+            output_size(s, k, st, p, d)
+            for s, k, st, p, d in zip((h, w), (kh, kw), stride, padding, dilation, strict=True)
+        ]
+        if min(sizes) >= 1:
+            return (int(h), int(w)), (int(kh), int(kw)), stride, padding, dilation, tuple(sizes)
+
+
+def batch(rng):
+    return int(rng.choice([0, 1, 2, 3]))
+
+
+def conv_arguments(rng, dtype):
+    (h, w), (kh, kw), stride, padding, dilation, (oh, ow) = geometry(rng, pool=False)
+    n, groups = batch(rng), int(rng.integers(1, 4))
+    cg, og = (int(v) for v in rng.integers(1, 4, 2))
+    x = rng.standard_normal((n, groups * cg, h, w)).astype(dtype)
+    weight = rng.standard_normal((groups * og, cg, kh, kw)).astype(dtype)
+    bias = rng.standard_normal(groups * og).astype(dtype) if rng.random() < 0.5 else None
+    dy = rng.standard_normal((n, groups * og, oh, ow)).astype(dtype)
+    return x, weight, bias, dy, (stride, padding, dilation, groups)
+
+
+def conv2d(rng, dtype):
+    x, weight, bias, _, how = conv_arguments(rng, dtype)
+    return (x, weight, bias, *how)
+
+
+def conv2d_weight_grad(rng, dtype):
+    x, weight, _, dy, how = conv_arguments(rng, dtype)
+    return (dy, x, weight.shape, *how)
+
+
+def conv2d_input_grad(rng, dtype):
+    x, weight, _, dy, how = conv_arguments(rng, dtype)
+    return (dy, weight, x.shape, *how)
+
+
+def max_pool2d(rng, dtype):
+    size, kernel, stride, padding, dilation, _ = geometry(rng, pool=True)
+    x = rng.integers(-4, 3, (batch(rng), 3, *size)).astype(dtype)  # integers: many ties
+    x[rng.random(x.shape) < 0.05] = rng.choice([np.nan, -np.inf, np.inf])
+    return x, kernel, stride, padding, dilation, bool(rng.random() < 0.5)
+
+
+def max_pool2d_input_grad(rng, dtype):
+    x, *how = max_pool2d(rng, dtype)
+    y, indices = kernels.max_pool2d.reference(x, *how)
+    return rng.standard_normal(y.shape).astype(dtype), indices, x.shape
+
+
+def avg_pool_how(rng):
+    size, kernel, stride, padding, _, _ = geometry(rng, pool=True)
+    while any(s + 2 * p < k for s, k, p in zip(size, kernel, padding, strict=True)):
+        size, kernel, stride, padding, _, _ = geometry(rng, pool=True)
+    ceil, include = (bool(b) for b in rng.random(2) < 0.5)
+    return size, (kernel, stride, padding, ceil, include, 3 if rng.random() < 0.2 else None)
+
+
+def avg_pool2d(rng, dtype):
+    size, how = avg_pool_how(rng)
+    return (rng.standard_normal((batch(rng), 3, *size)).astype(dtype), *how)
+
+
+def avg_pool2d_input_grad(rng, dtype):
+    x, *how = avg_pool2d(rng, dtype)
+    y = kernels.avg_pool2d.reference(x, *how)
+    return (rng.standard_normal(y.shape).astype(dtype), x.shape, *how)
+
+
+def adaptive_avg_pool2d(rng, dtype):
+    h, w, oh, ow = (int(v) for v in rng.integers(1, 9, 4))
+    return rng.standard_normal((batch(rng), 3, h, w)).astype(dtype), (oh, ow)
+
+
+def adaptive_avg_pool2d_input_grad(rng, dtype):
+    x, size = adaptive_avg_pool2d(rng, dtype)
+    return rng.standard_normal((*x.shape[:2], *size)).astype(dtype), x.shape
+
+
+ARGUMENTS = {
+    function.__name__: function
+    for function in (
+        conv2d,
+        conv2d_weight_grad,
+        conv2d_input_grad,
+        max_pool2d,
+        max_pool2d_input_grad,
+        avg_pool2d,
+        avg_pool2d_input_grad,
+        adaptive_avg_pool2d,
+        adaptive_avg_pool2d_input_grad,
+    )
+}
