@@ -2,7 +2,7 @@
 
 Fill in the two functions and run `minidl check 12` after each. You need NumPy only.
 
-N samples, D inputs and M outputs each: x is (N, D), W is (M, D), b is (M,), y is (N, M).
+N samples, `in` inputs and `out` outputs each: x is (N, in), W is (out, in), b is (out,), y is (N, out).
 """
 
 import numpy as np
@@ -12,12 +12,12 @@ def linear(x, W, b):
     """y = x Wᵀ + b for a whole batch (eq. 12.1).
 
     Args:
-        x: (N, D), one sample in each row.
-        W: (M, D), the weights of one output in each row.
-        b: (M,).
+        x: (N, in), one sample in each row.
+        W: (out, in), the weights of one output in each row.
+        b: (out,).
 
     Returns:
-        y, (N, M): every output of every sample.
+        y, (N, out): every output of every sample.
     """
     # Your turn: return y
     raise NotImplementedError("linear() is not written yet")
@@ -32,14 +32,14 @@ def linear_backward(dy, x, W, dW, db):
     they are changed in place, so that the caller sees the sum. dy, x and W stay as they are.
 
     Args:
-        dy: (N, M), gradient of the loss with respect to y.
-        x: (N, D), what linear was given.
-        W: (M, D), what linear was given.
-        dW: (M, D), gradient of the loss with respect to W so far.
-        db: (M,), gradient of the loss with respect to b so far.
+        dy: (N, out), gradient of the loss with respect to y.
+        x: (N, in), what linear was given.
+        W: (out, in), what linear was given.
+        dW: (out, in), gradient of the loss with respect to W so far.
+        db: (out,), gradient of the loss with respect to b so far.
 
     Returns:
-        dx, (N, D): gradient of the loss with respect to x.
+        dx, (N, in): gradient of the loss with respect to x.
     """
     # Your turn: add to dW and db, return dx; let the shapes tell you where the transpose goes
     raise NotImplementedError("linear_backward() is not written yet")

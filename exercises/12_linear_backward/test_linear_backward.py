@@ -4,13 +4,18 @@ import numpy as np
 
 from minidl.learn.checks import check_array, check_unchanged
 
-N, D, M = 5, 3, 4  # all different, so that no transpose can go unnoticed
+N, IN, OUT = 5, 3, 4  # all different, so that no transpose can go unnoticed
 
 
 def case(seed, n=N):
     """Random x, W, b and a random upstream gradient dy."""
     rng = np.random.default_rng(seed)
-    return rng.normal(size=(n, D)), rng.normal(size=(M, D)), rng.normal(size=M), rng.normal(size=(n, M))
+    return (
+        rng.normal(size=(n, IN)),
+        rng.normal(size=(OUT, IN)),
+        rng.normal(size=OUT),
+        rng.normal(size=(n, OUT)),
+    )
 
 
 def backward(answer, dy, x, W, dW, db):
@@ -40,7 +45,7 @@ def test_forward_by_hand(answer):
 def test_forward(answer):
     x, W, b, _ = case(seed=1)
     got = answer.linear(x.copy(), W.copy(), b.copy())
-    check_array("y", got, np.einsum("nd,md->nm", x, W) + b, equation="12.1")
+    check_array("y", got, np.einsum("ni,ji->nj", x, W) + b, equation="12.1")
 
 
 # ------------------------------------------------------------------- backward, from gradients of zero
@@ -49,7 +54,7 @@ def test_forward(answer):
 def test_dx(answer):
     x, W, b, dy = case(seed=2)
     dx, _, _ = backward(answer, dy, x, W, np.zeros_like(W), np.zeros_like(b))
-    check_array("dx", dx, np.einsum("nm,md->nd", dy, W), equation="12.4", batch=N)
+    check_array("dx", dx, np.einsum("nj,ji->ni", dy, W), equation="12.4", batch=N)
 
 
 def test_dW(answer):
@@ -59,7 +64,7 @@ def test_dW(answer):
     candidates = {
         "This is Σ x in every row: the factor dy is missing": np.broadcast_to(x.sum(axis=0), W.shape),
     }
-    expected = np.einsum("nm,nd->md", dy, x)
+    expected = np.einsum("nj,ni->ji", dy, x)
     check_array("dW", dW, expected, equation="12.2", batch=N, previous=zeros, candidates=candidates)
 
 
@@ -67,7 +72,7 @@ def test_db(answer):
     x, W, b, dy = case(seed=4)
     zeros = np.zeros_like(b)
     _, _, db = backward(answer, dy, x, W, np.zeros_like(W), zeros)
-    candidates = {"This is Σ over everything: sum over the batch only (axis 0)": np.full(M, dy.sum())}
+    candidates = {"This is Σ over everything: sum over the batch only (axis 0)": np.full(OUT, dy.sum())}
     check_array("db", db, dy.sum(axis=0), equation="12.3", batch=N, previous=zeros, candidates=candidates)
 
 
@@ -79,7 +84,7 @@ def test_accumulates(answer):
     rng = np.random.default_rng(6)
     dW_before, db_before = rng.normal(size=W.shape), rng.normal(size=b.shape)
     _, dW, db = backward(answer, dy, x, W, dW_before, db_before)
-    expected = dW_before + np.einsum("nm,nd->md", dy, x)
+    expected = dW_before + np.einsum("nj,ni->ji", dy, x)
     check_array("dW", dW, expected, equation="12.2", batch=N, previous=dW_before)
     check_array("db", db, db_before + dy.sum(axis=0), equation="12.3", batch=N, previous=db_before)
 
@@ -97,6 +102,6 @@ def test_leaves_dy_x_W(answer):
 def test_empty_batch(answer):
     x, W, b, dy = case(seed=8, n=0)
     dx, dW, db = backward(answer, dy, x, W, np.zeros_like(W), np.zeros_like(b))
-    check_array("dx of an empty batch", dx, np.zeros((0, D)), equation="12.4")
-    check_array("dW of an empty batch", dW, np.zeros((M, D)), equation="12.2")
-    check_array("db of an empty batch", db, np.zeros(M), equation="12.3")
+    check_array("dx of an empty batch", dx, np.zeros((0, IN)), equation="12.4")
+    check_array("dW of an empty batch", dW, np.zeros((OUT, IN)), equation="12.2")
+    check_array("db of an empty batch", db, np.zeros(OUT), equation="12.3")

@@ -16,9 +16,8 @@ def sigmoid(x):
         A new array of x's shape, every number between 0 and 1. x itself stays as it is.
     """
     # gap: return σ of every element of x; first eq. 4.1, then make it safe for x = −1000 (eq. 4.2)
-    # e is raised to −|x|, which is never positive, so that it cannot overflow.
-    z = np.exp(-np.abs(x))  # x's shape
-    return np.where(x >= 0, 1.0, z) / (1.0 + z)
+    e = np.exp(-np.abs(x))  # x's shape; the exponent is never positive, so that this cannot overflow
+    return np.where(x >= 0, 1.0, e) / (1.0 + e)
     # end gap
 
 

@@ -1,6 +1,7 @@
 """The words in which an exercise's tests are written: each says what is right, or raises a Mistake.
 
-They take shape before value and finite before close, because the doctor behind them does.
+Like the doctor behind them they look at the shape first, then for numbers that are not finite, and last at
+the values.
 """
 
 from __future__ import annotations

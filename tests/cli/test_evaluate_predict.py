@@ -29,6 +29,7 @@ def test_evaluate_says_what_training_said(trained):
 
 
 def test_evaluate_runs_on_either_backend(trained):
+    pytest.importorskip("numba")
     folder, output = trained
     for backend in ("numpy", "numba"):
         done = minidl("evaluate", "run", cwd=folder, MINIDL_BACKEND=backend)
