@@ -308,8 +308,6 @@ def _why_factor(case: _Case, ratio: float) -> str:
     def near(value: float) -> bool:
         return math.isclose(size, value, rel_tol=1e-5)
 
-    if near(1.0):
-        return "; the sign is reversed"
     if case.batch and near(case.batch):
         return f"; the batch is {case.batch}, so you probably summed where the loss averages{sign}"
     if case.batch and near(1 / case.batch):

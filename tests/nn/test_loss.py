@@ -86,3 +86,16 @@ def test_binary_targets_may_be_integers_or_booleans():
     x = np.zeros(2)
     for target in (np.array([0, 1]), np.array([False, True])):
         assert nn.BCEWithLogitsLoss()(x, target) == pytest.approx(math.log(2))
+
+
+def test_where_every_target_is_ignored_the_mean_is_nan_without_a_warning_and_the_gradient_0():
+    x, t = np.random.default_rng(0).standard_normal((3, 4)), np.full(3, -100)
+    criterion = nn.CrossEntropyLoss()
+    assert np.isnan(criterion(x, t))
+    np.testing.assert_array_equal(criterion.backward(), np.zeros((3, 4)))
+    torch = pytest.importorskip("torch")
+    tensor = torch.tensor(x, requires_grad=True)
+    loss = torch.nn.CrossEntropyLoss()(tensor, torch.tensor(t))
+    loss.backward()
+    assert loss.isnan()
+    np.testing.assert_array_equal(tensor.grad.numpy(), np.zeros((3, 4)))

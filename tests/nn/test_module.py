@@ -79,6 +79,48 @@ def test_load_state_dict_not_strict_still_refuses_other_shapes_and_dtypes():
         layer.load_state_dict({"bias": np.zeros(3, complex)}, strict=False)
 
 
+@pytest.mark.parametrize("wrong", [None, 3, [np.ones(2)], "weight"])
+def test_load_state_dict_of_no_mapping_is_refused(wrong):
+    with pytest.raises(StateDictError, match="expected a state dict, name → array, got"):
+        nn.Linear(2, 3).load_state_dict(wrong)
+
+
+@pytest.mark.parametrize("wrong", [[[1.0, 2.0], [3.0]], None, "text", [None, 1.0], {}])
+def test_load_state_dict_of_what_is_no_array_is_refused(wrong):
+    layer = nn.Linear(2, 3)
+    before = layer.state_dict()
+    with pytest.raises(StateDictError, match="weight: expected"):
+        layer.load_state_dict({"weight": wrong, "bias": np.zeros(3)})
+    for name, values in layer.state_dict().items():
+        np.testing.assert_array_equal(values, before[name])
+
+
+LAYERS = {
+    "Linear": lambda: nn.Linear(3, 2),
+    "Conv2d": lambda: nn.Conv2d(1, 1, 1),
+    "MaxPool2d": lambda: nn.MaxPool2d(1),
+    "AvgPool2d": lambda: nn.AvgPool2d(1),
+    "AdaptiveAvgPool2d": lambda: nn.AdaptiveAvgPool2d(1),
+    "BatchNorm2d": lambda: nn.BatchNorm2d(1),
+    "Flatten": nn.Flatten,
+    "Dropout": nn.Dropout,
+    "ReLU": nn.ReLU,
+    "Sigmoid": nn.Sigmoid,
+    "Tanh": nn.Tanh,
+    "Softmax": lambda: nn.Softmax(1),
+}
+X = np.random.default_rng(0).standard_normal((1, 1, 3, 3))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_list_or_a_torch_tensor_is_no_array(layer):
+    with pytest.raises(DTypeError, match=rf"{layer}.*: expected an array as input, got list"):
+        LAYERS[layer]()(X.tolist())
+    torch = pytest.importorskip("torch")
+    with pytest.raises(DTypeError, match=rf"{layer}.*: expected an array as input, got Tensor"):
+        LAYERS[layer]()(torch.tensor(X))
+
+
 def test_gradients_add_up_until_they_are_forgotten():
     layer, x = nn.Linear(2, 3).double(), np.ones((4, 2))
     for _ in range(2):
@@ -101,6 +143,15 @@ def test_a_frozen_parameter_collects_nothing_and_the_gradient_goes_on():
 def test_a_parameter_refuses_a_gradient_of_another_shape():
     with pytest.raises(ShapeError, match=r"expected a gradient of shape \(2, 3\), got \(3,\)"):
         nn.Parameter(np.zeros((2, 3))).add_grad(np.zeros(3))
+
+
+def test_a_parameter_does_not_keep_the_callers_gradient():
+    parameter, gradient = nn.Parameter(np.ones(3)), np.ones(3)
+    parameter.add_grad(gradient)
+    gradient[...] = 7
+    np.testing.assert_array_equal(parameter.grad, np.ones(3))
+    parameter.grad[...] = 5
+    np.testing.assert_array_equal(gradient, np.full(3, 7))
 
 
 def test_a_parameter_is_a_copy_of_floats():

@@ -51,6 +51,13 @@ CASES = {
     "nearly": (RIGHT + 1e-5 * RIGHT**2, RIGHT, "Nearly right: the largest relative error"),
     "one place": (ONE_WRONG, RIGHT, "Right in 11 of 12 places: e.g. at [2, 1] yours"),
     "everywhere": (RNG.normal(size=(M, D)), RIGHT, "Wrong everywhere: e.g. at [0, 0] yours is"),
+    "not summed, kept": (BATCH, BATCH.sum(axis=0, keepdims=True), "its sum over axis 0 is right, so that"),
+    "other ones": (VECTOR[None, :, None], VECTOR[None, None], "dimensions of size 1 differ; reshape to"),
+    "averaged over an axis": (RIGHT / M, RIGHT, "= 0.25 everywhere; axis 0 has 4 entries, so it was"),
+    "a small factor": (RIGHT * 1e-5, RIGHT, "Yours / expected = 1.0e−05 everywhere; one constant factor"),
+    "equal rows, both": (RIGHT[[0] * 4], RIGHT[[1] * 4], "Yours / expected depends on axis 1 only"),
+    "no idea": (np.ones(7), RIGHT, "dW: shape (7,), expected (4, 3) (eq. 12.2)."),
+    "zero expected": (2.4, np.float64(0), "Yours is 2.40, expected 0 (eq"),
     "none": (None, RIGHT, "expected an array, got None; a function without `return` gives None"),
     "list": ([1.0], RIGHT, "expected a NumPy array of shape (4, 3), got a list of 1"),
     "number": (1.0, RIGHT, "expected a NumPy array of shape (4, 3), got float"),
@@ -102,6 +109,12 @@ def test_accumulating_has_its_own_mistakes(got: np.ndarray, words: str) -> None:
 def test_a_term_is_named(times: float, words: str) -> None:
     term = RNG.normal(size=(M, D))
     assert words in str(diagnose("dW", RIGHT + times * term, RIGHT + term, terms={"λW": term}))
+
+
+def test_a_term_of_what_was_added_is_named() -> None:
+    term = RNG.normal(size=(M, D))
+    explanation = diagnose("dW", RIGHT - term, RIGHT, previous=BEFORE, terms={"λW": term})
+    assert "The term λW is missing" in str(explanation)
 
 
 def test_a_known_wrong_answer_is_named_before_any_guess() -> None:
