@@ -17,6 +17,7 @@ BATCH_STATISTICS = "training uses the batch's statistics, evaluation the running
 DRAWS = "dropout drops only in training"
 ONE_VALUE = "one value per channel has no variance"
 EMPTY_MEAN = "the mean of nothing is no number"
+ELEMENTWISE = "elementwise: any shape is right"
 
 
 def torch_nn() -> Any:
@@ -177,9 +178,9 @@ def _layers() -> list[Sample]:
             wrong=(wrong(5, says=("Flatten", "dimension 1")),),
         ),
         Sample(lambda: nn.Flatten(1, 2), normal(2, 4, 3), torch=lambda: torch_nn().Flatten(1, 2)),
-        Sample(lambda: nn.ReLU(), spaced(4, 5), torch=lambda: torch_nn().ReLU()),
-        Sample(lambda: nn.Sigmoid(), normal(4, 5), torch=lambda: torch_nn().Sigmoid()),
-        Sample(lambda: nn.Tanh(), normal(4, 5), torch=lambda: torch_nn().Tanh()),
+        Sample(lambda: nn.ReLU(), spaced(4, 5), torch=lambda: torch_nn().ReLU(), any_shape=ELEMENTWISE),
+        Sample(lambda: nn.Sigmoid(), normal(4, 5), torch=lambda: torch_nn().Sigmoid(), any_shape=ELEMENTWISE),
+        Sample(lambda: nn.Tanh(), normal(4, 5), torch=lambda: torch_nn().Tanh(), any_shape=ELEMENTWISE),
         Sample(
             lambda: nn.Softmax(1),
             normal(4, 5),
@@ -188,7 +189,7 @@ def _layers() -> list[Sample]:
         ),
         Sample(lambda: nn.Softmax(-1), normal(4, 5, 2), torch=lambda: torch_nn().Softmax(-1)),
         Sample(lambda: nn.Softmax(), normal(4), "Softmax of no dimension given"),
-        Sample(lambda: nn.Dropout(0.3), normal(4, 5), differs_in_eval=DRAWS),
+        Sample(lambda: nn.Dropout(0.3), normal(4, 5), differs_in_eval=DRAWS, any_shape=ELEMENTWISE),
         Sample(lambda: nn.Dropout(0.0), normal(4, 5), torch=lambda: torch_nn().Dropout(0.0)),
         Sample(
             lambda: nn.Dropout(1.0),
