@@ -11,6 +11,8 @@ from minidl.errors import DTypeError
 
 @pytest.mark.parametrize("layer", [nn.Linear(0, 3), nn.Conv2d(0, 3, 1)], ids=repr)
 def test_the_bias_of_a_layer_without_inputs_is_0(layer):
+    layer.bias.data[...] = 7  # what memory happened to hold
+    nn.init.reset_parameters(layer.weight, layer.bias, None)
     np.testing.assert_array_equal(layer.bias.data, np.zeros(3))
 
 
