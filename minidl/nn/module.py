@@ -112,7 +112,8 @@ class Module:
         Raises:
             DTypeError: it names this module, the dtypes that it takes, and the one it was given.
         """
-        if not isinstance(getattr(x, "dtype", None), np.dtype):
+        masked = isinstance(x, np.ma.MaskedArray)  # its products and sums leave out what is masked
+        if masked or not isinstance(getattr(x, "dtype", None), np.dtype):
             raise DTypeError(f"{self.label()}: expected an array as {what}, got {type(x).__name__}")
         if x.dtype not in FLOATS and not (any_number and x.dtype.kind in "fiub"):
             raise DTypeError(f"{self.label()}: expected {what} of dtype float32 or float64, got {x.dtype}")

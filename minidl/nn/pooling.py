@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-
 from minidl import kernels
 from minidl.array import Array
 from minidl.errors import ShapeError
-from minidl.kernels.geometry import Pair, Size2d, check_fits, pair
+from minidl.kernels.geometry import Pair, Size2d, check_fits, pair, whole
 from minidl.nn.module import Module
 
 __all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d"]
@@ -195,25 +191,26 @@ class AdaptiveAvgPool2d(Module):
         ShapeError: an input of another rank, or without pixels.
     """
 
-    output_size: int | Sequence[int | None] | None
+    output_size: int | tuple[int | None, ...] | list[int | None] | None
 
-    def __init__(self, output_size: int | Sequence[int | None] | None) -> None:
-        sizes = [output_size] * 2 if isinstance(output_size, int | None) else list(output_size)
-        if len(sizes) != 2 or not all(
-            s is None or (isinstance(s, int | np.integer) and s >= 1) for s in sizes
-        ):
+    def __init__(self, output_size: int | tuple[int | None, ...] | list[int | None] | None) -> None:
+        sizes = output_size if isinstance(output_size, tuple | list) else [output_size] * 2
+        if len(sizes) != 2:
             raise ValueError(
-                f"AdaptiveAvgPool2d: expected output_size of at least 1, or a pair, got {output_size!r}"
+                f"AdaptiveAvgPool2d: expected output_size or a pair of them, got {output_size!r}"
             )
+        for size in sizes:
+            if size is not None:
+                whole(size, "AdaptiveAvgPool2d: output_size", 1)
         self.output_size = output_size
 
     def forward(self, x: Array) -> Array:
         self.check_input(x, "N", "C", "H", "W")
         if 0 in x.shape[1:]:
             raise ShapeError(f"{self.label()}: expected an input (N, C, H, W) with pixels, got {x.shape}")
-        wanted = [self.output_size] * 2 if isinstance(self.output_size, int | None) else self.output_size
+        sizes = self.output_size if isinstance(self.output_size, tuple | list) else [self.output_size] * 2
         height, width = (
-            have if want is None else want for want, have in zip(wanted, x.shape[2:], strict=True)
+            have if want is None else want for want, have in zip(sizes, x.shape[2:], strict=True)
         )
         y = kernels.adaptive_avg_pool2d(x, (height, width))
         self.remember(x.shape, output=y)

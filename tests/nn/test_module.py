@@ -121,6 +121,12 @@ def test_a_list_or_a_torch_tensor_is_no_array(layer):
         LAYERS[layer]()(torch.tensor(X))
 
 
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_masked_array_is_no_plain_one(layer):
+    with pytest.raises(DTypeError, match=rf"{layer}.*: expected an array as input, got MaskedArray"):
+        LAYERS[layer]()(np.ma.masked_array(X, X > 0))
+
+
 def test_gradients_add_up_until_they_are_forgotten():
     layer, x = nn.Linear(2, 3).double(), np.ones((4, 2))
     for _ in range(2):

@@ -25,9 +25,9 @@ def test_a_divisor_of_0_is_refused():
         nn.AvgPool2d(2, divisor_override=0)
 
 
-@pytest.mark.parametrize("wrong", [0, -1, (2,), (1, 2, 3), (0, 2), (1, 2.5), (1, "2"), "2"])
+@pytest.mark.parametrize("wrong", [0, -1, (2,), (1, 2, 3), (0, 2), (1, 2.5), (1, "2"), "2", 2.5])
 def test_wrong_adaptive_sizes_are_named(wrong):
-    with pytest.raises((ValueError, TypeError), match="AdaptiveAvgPool2d: expected output_size"):
+    with pytest.raises(ValueError, match=r"AdaptiveAvgPool2d: (expected output_size|output_size: expected)"):
         nn.AdaptiveAvgPool2d(wrong)
 
 
