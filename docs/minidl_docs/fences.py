@@ -22,7 +22,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 __all__ = ["Fence", "FenceError", "Run", "check_output", "read_fences", "run_fences"]
 
@@ -116,7 +115,7 @@ def run_fences(fences: list[Fence], page: str = "page") -> list[Run]:
     runs = []
     with (
         matplotlib.rc_context(plot_style()),
-        mock.patch.dict(sys.modules, {"__page__": module}),
+        _registered(module),
         threadpool_limits(1, user_api="blas"),  # the same bits, so the same plots, on any number of cores
     ):
         for position, fence in enumerate(fences):
@@ -135,6 +134,16 @@ def run_fences(fences: list[Fence], page: str = "page") -> list[Run]:
             runs.append(Run(fence, out.getvalue(), after if after and after.is_output else None, figures))
             pyplot.close("all")
     return runs
+
+
+@contextlib.contextmanager
+def _registered(module: types.ModuleType) -> Iterator[None]:
+    """Let pickle find the page by its name; what the page imports stays imported afterwards."""
+    sys.modules[module.__name__] = module
+    try:
+        yield
+    finally:
+        del sys.modules[module.__name__]
 
 
 def check_output(run: Run) -> None:

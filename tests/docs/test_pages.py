@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,11 @@ def test_a_dishonest_page_is_found(text: str, message: str) -> None:
 )
 def test_an_honest_page_passes(text: str) -> None:
     check(text)
+
+
+def test_what_a_page_imports_stays_imported() -> None:
+    """Numba cannot be imported twice: a page that forgets its imports breaks whatever comes after it."""
+    sys.modules.pop("wave", None)
+    check("```python\nimport wave\n```")
+    assert "wave" in sys.modules
+    assert "__page__" not in sys.modules
