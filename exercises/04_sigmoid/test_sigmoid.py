@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minidl.learn.checks import Mistake, check_array, check_tuple, check_unchanged
+from minidl.learn.checks import Mistake, check_array, check_float64, check_tuple, check_unchanged
 
 A, B = 1.7, -0.6  # the neuron's two numbers
 SHAPE = (2, 5)  # of x in the gradient checks: 10 numbers that share A and B
@@ -20,6 +20,15 @@ def case(seed):
     return x, right_sigmoid(A * x + B), rng.normal(size=SHAPE)
 
 
+def call(function, **arrays):
+    """What a function gives for copies of arrays, which must be the same bits afterwards."""
+    copies = {name: array.copy() for name, array in arrays.items()}
+    got = function(copies)
+    for name, array in arrays.items():
+        check_unchanged(name, copies[name], array)
+    return got
+
+
 # ------------------------------------------------------------------- forward
 
 
@@ -29,12 +38,15 @@ def test_sigmoid(answer):
         [[0.11920292202211755, 0.2689414213699951, 0.5], [0.7310585786300049, 0.8807970779778823, 0.75]]
     )
     got = answer.sigmoid(x.copy())
+    check_float64("sigmoid(x)", got, "x")
     check_array(
         "sigmoid(x)",
         got,
         expected,
         equation="4.1",
         candidates={"This is σ(−x): look at the sign in the exponent": 1.0 - expected},
+        rtol=1e-12,  # float32 on the way would leave about 1e-7
+        atol=1e-12,
     )
 
 
@@ -52,7 +64,7 @@ def test_large_x(answer):
     with np.errstate(over="call", invalid="ignore", call=lambda kind, _: overflows.append(kind)):
         got = answer.sigmoid(x.copy())
     regions = {"x is very negative": x < -100, "x is very large": x > 100}
-    check_array("sigmoid(x) for |x| up to 1000", got, expected, equation="4.2", regions=regions, atol=1e-30)
+    check_array("sigmoid(x) for |x| up to 1000", got, expected, equation="4.2", regions=regions, atol=1e-12)
     if overflows:
         raise Mistake(
             "sigmoid(x) for |x| up to 1000: the values are right, but exp() overflowed on the way; raise e "
@@ -65,9 +77,11 @@ def test_large_x(answer):
 
 def test_sigmoid_backward(answer):
     _, y, dy = case(seed=1)
+    dx = call(lambda given: answer.sigmoid_backward(given["dy"], given["y"]), dy=dy, y=y)
+    check_float64("dx", dx, "dy")
     check_array(
         "dx",
-        answer.sigmoid_backward(dy.copy(), y.copy()),
+        dx,
         dy * y * (1.0 - y),
         equation="4.3",
         candidates={
@@ -75,15 +89,19 @@ def test_sigmoid_backward(answer):
             "This is the derivative y (1 − y) alone: the chain rule multiplies it by dy": y * (1.0 - y),
             "This is dy itself: multiply it by the derivative y (1 − y)": dy,
             "This is dy · y: the factor (1 − y) is missing": dy * y,
+            "This is dy · (1 − y): the factor y is missing": dy * (1.0 - y),
+            "This is dy · y · 1 − y: 1 − y wants parentheses": dy * y * 1 - y,
         },
     )
 
 
 def test_neuron(answer):
     x, y, _ = case(seed=2)
+    got = call(lambda given: answer.neuron(given["x"], A, B), x=x)
+    check_float64("neuron(x, a, b)", got, "x")
     check_array(
         "neuron(x, a, b)",
-        answer.neuron(x.copy(), A, B),
+        got,
         y,
         equation="4.4",
         candidates={
@@ -91,6 +109,7 @@ def test_neuron(answer):
             "This is σ(a x): b is left out": right_sigmoid(A * x),
             "This is σ(a (x + b)): b is added after the multiplication": right_sigmoid(A * (x + B)),
             "This is a x + b: σ is left out": A * x + B,
+            "This is σ(b x + a): a and b are exchanged": right_sigmoid(B * x + A),
         },
     )
 
@@ -99,10 +118,11 @@ def gradients(answer, seed):
     """The reader's dx, da, db beside the right ones, and dz."""
     x, y, dy = case(seed)
     dz = dy * y * (1.0 - y)
-    got = check_tuple(
-        "neuron_backward", answer.neuron_backward(dy.copy(), x.copy(), A, y.copy()), "dx", "da", "db"
-    )
-    return x, dy, dz, *got
+    got = call(lambda given: answer.neuron_backward(given["dy"], given["x"], A, given["y"]), dy=dy, x=x, y=y)
+    dx, da, db = check_tuple("neuron_backward", got, "dx", "da", "db")
+    for name, gradient in (("dx", dx), ("da", da), ("db", db)):
+        check_float64(name, gradient, "dy")
+    return x, dy, dz, dx, da, db
 
 
 def test_dx(answer):
@@ -115,10 +135,11 @@ def test_dx(answer):
 
 
 def test_da(answer):
-    x, dy, dz, _, da, _ = gradients(answer, seed=4)
+    x, dy, dz, _, da, db = gradients(answer, seed=4)
+    exchanged = np.size(db) == 1 and np.allclose(db, (dz * x).sum())
+    where = "da and db are in each other's place" if exchanged else "the factor x is missing"
     candidates = {
-        "This is db: da and db are in each other's place": dz.sum(),
-        "This is Σ dz: the factor x is missing": dz.sum(),
+        f"This is db: {where}": dz.sum(),
         "This is Σ dy · x: the sigmoid's derivative y (1 − y) is missing": (dy * x).sum(),
         "This is the last element's share: add up with +=, do not overwrite with =": (dz * x).flat[-1],
     }

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minidl.learn.checks import check_array, check_that, check_tuple
+from minidl.learn.checks import check_array, check_that, check_tuple, check_unchanged
 
 LR = 0.5
 D, C = 3, 4  # inputs and classes
@@ -18,17 +18,47 @@ class Log(list):
         self.rows, self.targets = [], []
 
 
-class SoftmaxRegression:
-    """prediction = x Wᵀ, and the gradient of W, which adds up."""
+class Weight:
+    """A parameter as minidl's: its numbers, its gradient, and how to forget that."""
 
     def __init__(self, log):
         rng = np.random.default_rng(1)
         self.log = log
-        self.W = rng.normal(size=(C, D))
-        self.dW = rng.normal(size=(C, D))  # an old gradient, as after another batch
-        self.stale = self.dW.copy()
+        self.data = rng.normal(size=(C, D))
+        self.grad = rng.normal(size=(C, D))  # an old gradient, as after another batch
+
+    def zero_grad(self):
+        self.log.append("zero_grad")
+        self.grad = np.zeros_like(self.grad)
+
+
+class SoftmaxRegression:
+    """prediction = x Wᵀ, and the gradient of W, which adds up."""
+
+    def __init__(self, log):
+        self.log = log
+        self.weight = Weight(log)
+        self.stale = self.weight.grad.copy()
+        self.training = True
+
+    @property
+    def W(self):
+        return self.weight.data
+
+    def parameters(self):
+        yield self.weight
+
+    def zero_grad(self):
+        self.weight.zero_grad()
+
+    def train(self, mode=True):
+        self.training = mode
+        return self
 
     def __call__(self, x):
+        return self.forward(x)
+
+    def forward(self, x):
         check_that(isinstance(x, np.ndarray), f"model: expected an array, got {type(x).__name__}")
         check_that(x.ndim == 2 and x.shape[1] == D, f"model: expected x of shape (B, {D}), got {x.shape}")
         self.log.append("forward")
@@ -38,9 +68,14 @@ class SoftmaxRegression:
 
     def backward(self, dprediction):
         check_that("loss" in self.log, "model.backward: was called before the loss was computed")
-        check_array("dprediction", dprediction, self.expected(), equation="15.3")
+        right = self.expected()
+        candidates = {
+            "The loss is a mean over the batch already; do not divide again": right / len(right),
+            "The loss is a mean over the batch; do not multiply by its size": right * len(right),
+        }
+        check_array("dprediction", dprediction, right, equation="15.3", candidates=candidates)
         self.log.append("backward")
-        self.dW = self.dW + dprediction.T @ self.x
+        self.weight.grad = self.weight.grad + dprediction.T @ self.x
         return dprediction @ self.W
 
 
@@ -49,8 +84,12 @@ class CrossEntropy:
 
     def __init__(self, log):
         self.log = log
+        self.gradient = None
 
     def __call__(self, prediction, target):
+        return self.forward(prediction, target)
+
+    def forward(self, prediction, target):
         given = f"got {np.shape(prediction)} and {np.shape(target)}"
         right = np.ndim(prediction) == 2 and np.shape(target) == np.shape(prediction)[:1]
         check_that(right, f"criterion: expected the prediction (B, {C}), then the target (B,), {given}")
@@ -62,6 +101,11 @@ class CrossEntropy:
         return -np.log(p[np.arange(len(target)), target]).mean()
 
     def backward(self):
+        check_that(
+            self.gradient is not None,
+            "criterion.backward() came before criterion(prediction, target); there is no loss yet to go back "
+            "from",
+        )
         self.log.append("loss backward")
         return self.gradient.copy()
 
@@ -73,12 +117,11 @@ class Descent:
         self.log, self.model = log, model
 
     def zero_grad(self):
-        self.log.append("zero_grad")
-        self.model.dW = np.zeros_like(self.model.dW)
+        self.model.zero_grad()
 
     def step(self):
         self.log.append("step")
-        self.model.W = self.model.W - LR * self.model.dW
+        self.model.weight.data = self.model.W - LR * self.model.weight.grad
 
 
 def make():
@@ -101,6 +144,8 @@ def run(answer, n=10, epochs=1, batch_size=4, seed=0):
     x, y = data(n)
     rng = np.random.default_rng(seed)
     history = answer.train(model, criterion, optimizer, x, y, epochs=epochs, batch_size=batch_size, rng=rng)
+    for name, array, before in zip("xy", (x, y), data(n), strict=True):
+        check_unchanged(name, array, before)
     check_that(history is not None, "train: expected a list of losses, got None; is there a `return`?")
     return log, model, check_tuple("train", history, *[f"epoch {each + 1}" for each in range(epochs)])
 
@@ -149,24 +194,36 @@ def test_step_order(answer):
     log, model, criterion, optimizer = make()
     answer.train_step(model, criterion, optimizer, *data(5))
     calls = ", ".join(log)
-    for name in ("forward", "loss", "loss backward", "backward", "zero_grad", "step"):
+    for name in ("forward", "loss", "loss backward", "backward", "step"):
         count = log.count(name)
-        told = "; the old gradient is still there" if name == "zero_grad" and count == 0 else ""
-        check_that(count == 1, f"train_step: expected one {name}, got {count}{told} (calls: {calls})")
+        check_that(count == 1, f"train_step: expected one {name}, got {count} (calls: {calls})")
     check_that(
-        log.index("zero_grad") < log.index("backward"),
+        "zero_grad" in log,
+        f"train_step: expected one zero_grad, got 0; the old gradient is still there (calls: {calls})",
+    )
+    backward, step = log.index("backward"), log.index("step")
+    check_that(
+        "zero_grad" not in log[backward:step],
         f"train_step: zero_grad came after backward and wiped out the new gradient (calls: {calls})",
     )
     check_that(
-        log.index("backward") < log.index("step"),
+        backward < step,
         f"train_step: step came before backward, so it used an old gradient (calls: {calls})",
+    )
+    check_that(
+        "zero_grad" in log[:backward],
+        "train_step: zero_grad came after step: gradients that were there before your first step are used, "
+        f"too; forget them before backward (calls: {calls})",
     )
 
 
 def test_step(answer):
     _, model, criterion, optimizer = make()
     W, (x, y) = model.W.copy(), data(5)
-    loss = answer.train_step(model, criterion, optimizer, x, y)
+    given = x.copy(), y.copy()
+    loss = answer.train_step(model, criterion, optimizer, *given)
+    check_unchanged("x", given[0], x)
+    check_unchanged("y", given[1], y)
     before = criterion(x @ W.T, y)
     dW = criterion.gradient.T @ x
     check_array(
@@ -207,37 +264,56 @@ def test_new_order_each_epoch(answer):
 
 
 def losses(answer, n, batch_size):
-    """The mean loss that one epoch reported, the right one, and likely wrong ones."""
+    """For each of two epochs the mean loss that was reported, the right one, and likely wrong ones."""
     values, sizes = [], []
     _, model, criterion, optimizer = make()
-    inner = criterion.__class__.__call__
+    inner = criterion.forward
 
     def noting(prediction, target):
-        values.append(inner(criterion, prediction, target))
+        values.append(inner(prediction, target))
         sizes.append(len(target))
         return values[-1]
 
-    noting.backward = criterion.backward
+    criterion.forward = noting
     rng = np.random.default_rng(0)
-    history = answer.train(model, noting, optimizer, *data(n), epochs=1, batch_size=batch_size, rng=rng)
-    (got,) = check_tuple("train", history, "epoch 1")
-    candidates = {
+    epochs = 2
+    history = answer.train(
+        model, criterion, optimizer, *data(n), epochs=epochs, batch_size=batch_size, rng=rng
+    )
+    got = check_tuple("train", history, *[f"epoch {each + 1}" for each in range(epochs)])
+    count = len(values) // epochs
+    return [
+        (loss, *judged(values[: start + count], sizes[: start + count], n, start))
+        for loss, start in zip(got, (0, count), strict=True)
+    ]
+
+
+def judged(values, sizes, n, start):
+    """The right loss of the epoch that begins at batch `start`, and likely wrong ones."""
+    together = {}
+    if start:
+        text = "Epoch 2 contains epoch 1's loss: start total at 0 in each epoch"
+        together = {text: np.dot(values, sizes) / n, f"{text} (and divide by N)": np.dot(values, sizes)}
+        together[f"{text} (and weigh the short batch)"] = np.sum(values) / (len(values) - start)
+    values, sizes = values[start:], sizes[start:]
+    candidates = together | {
         "This is the last batch's loss alone: add up with +=, do not overwrite with =": values[-1],
         "This is the sum over the batches: the loss of an epoch is a mean": np.sum(values),
-        "This is the sum over the samples: divide by how many there are": np.dot(values, sizes),
+        f"This is the sum over the samples: divide by how many there are, {n}": np.dot(values, sizes),
         "This is the mean over batches: the short last batch counts as much as a full one": np.mean(values),
     }
-    return got, np.dot(values, sizes) / n, candidates
+    return np.dot(values, sizes) / n, candidates
 
 
 def test_small_data(answer):
-    got, expected, _ = losses(answer, n=3, batch_size=8)
+    got, expected, _ = losses(answer, n=3, batch_size=8)[0]
     check_array("the loss of an epoch with 3 samples and a batch size of 8", got, expected)
 
 
 def test_mean_loss(answer):
-    got, expected, candidates = losses(answer, n=10, batch_size=4)
-    check_array("the loss of an epoch with batches of 4, 4 and 2", got, expected, candidates=candidates)
+    for epoch, (got, expected, candidates) in enumerate(losses(answer, n=10, batch_size=4), start=1):
+        name = f"the loss of epoch {epoch}, with batches of 4, 4 and 2"
+        check_array(name, got, expected, candidates=candidates)
 
 
 def test_learns(answer):

@@ -39,7 +39,7 @@ def train_step(model, criterion, optimizer, x, y):
         y: (B,), its targets.
 
     Returns:
-        The batch's loss before the step, a Python float.
+        The batch's loss before the step, a Python float. x and y stay as they are.
     """
     # Your turn: five calls in the right order, and do not forget the old gradients
     raise NotImplementedError("train_step() is not written yet")
@@ -57,7 +57,7 @@ def train(model, criterion, optimizer, x, y, *, epochs, batch_size, rng):
 
     Returns:
         A list with one float for each epoch: the mean loss over its N samples. A short last batch counts
-        for less, in proportion to its samples.
+        for less, in proportion to its samples. x and y stay as they are.
     """
     # Your turn: for every epoch: new batches, a step on each, and the mean loss of a sample
     raise NotImplementedError("train() is not written yet")

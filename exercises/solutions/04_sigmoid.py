@@ -29,7 +29,7 @@ def sigmoid_backward(dy, y):
         y: what sigmoid(x) returned; any shape.
 
     Returns:
-        dx, the gradient of the loss with respect to x; y's shape.
+        dx, the gradient of the loss with respect to x; a new array of y's shape. dy and y stay as they are.
     """
     # gap: return dx
     return dy * y * (1.0 - y)
@@ -45,7 +45,7 @@ def neuron(x, a, b):
         b: one number, how far the curve is shifted.
 
     Returns:
-        y, an array of x's shape.
+        y, a new array of x's shape. x stays as it is.
     """
     # gap: return y; you have written sigmoid already
     return sigmoid(a * x + b)
@@ -66,7 +66,7 @@ def neuron_backward(dy, x, a, y):
         y: what neuron(x, a, b) returned.
 
     Returns:
-        dx, da, db: an array of x's shape and two single numbers.
+        dx, da, db: a new array of x's shape and two single numbers. dy, x and y stay as they are.
     """
     # gap: return dx, da, db; you have written sigmoid_backward already
     dz = sigmoid_backward(dy, y)

@@ -31,6 +31,7 @@ def linear_backward(dy, x, W, dW, db):
 
     dW and db may hold gradients already (of another batch, or of another place where the same W is used);
     they are changed in place, so that the caller sees the sum. dy, x and W stay as they are.
+    N may be 0; dx is then (0, in), and nothing is added.
 
     Args:
         dy: (N, out), gradient of the loss with respect to y.

@@ -14,7 +14,16 @@ from minidl.array import Array
 from minidl.learn.answer import Answer, Mistake, NotWritten
 from minidl.testing.doctor import diagnose
 
-__all__ = ["Answer", "Mistake", "NotWritten", "check_array", "check_that", "check_tuple", "check_unchanged"]
+__all__ = [
+    "Answer",
+    "Mistake",
+    "NotWritten",
+    "check_array",
+    "check_float64",
+    "check_that",
+    "check_tuple",
+    "check_unchanged",
+]
 
 
 def check_array(name: str, got: Any, expected: Any, **circumstances: Any) -> None:
@@ -47,6 +56,22 @@ def check_tuple(name: str, got: Any, *parts: str) -> tuple[Any, ...]:
     if len(got) != len(parts):
         raise Mistake(f"{wanted}, got {len(got)}")
     return tuple(got)
+
+
+def check_float64(name: str, got: Any, like: str) -> None:
+    """A float64 input gives a float64 result: narrower numbers lose digits without a word.
+
+    Args:
+        name: what the result is called.
+        got: the reader's result; anything that is no array of floats is left to `check_array`.
+        like: the input that has this dtype.
+
+    Raises:
+        Mistake: it has another dtype of floats.
+    """
+    dtype = getattr(got, "dtype", None)
+    if dtype is not None and dtype.kind == "f" and dtype != np.float64:
+        raise Mistake(f"{name}: dtype {dtype}, expected float64 as {like} has; drop the astype")
 
 
 def check_unchanged(name: str, array: Array, before: Array) -> None:

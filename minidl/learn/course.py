@@ -49,6 +49,7 @@ class Exercise:
         page: the chapter's page, relative to `docs/en`; empty where it is not written yet.
         equations: the chapter's equations that it uses.
         minutes: how long it takes.
+        numpy_only: an answer must not import minidl, which has the function already.
         hints: three, each saying more than the one before.
         mutants: the wrong answers that the check is known to refuse.
         root: the `exercises` folder.
@@ -63,6 +64,7 @@ class Exercise:
     hints: tuple[str, ...]
     mutants: tuple[Mutant, ...]
     root: Path
+    numpy_only: bool = False
 
     @property
     def number(self) -> str:
@@ -177,4 +179,5 @@ def _exercise(entry: dict[str, Any], root: Path) -> Exercise:
             for name, each in entry["mutants"].items()
         ),
         root=root,
+        numpy_only=entry.get("numpy_only", False),
     )

@@ -66,8 +66,34 @@ def check(exercise: Exercise, answer: Path | None = None, timeout: float = TIMEO
         return Outcome(
             False, f"✗ {answer.name}: the file is not there; `minidl reset {exercise.number}` brings it back"
         )
+    if exercise.numpy_only and (line := _imports_minidl(answer)):
+        return Outcome(False, f"✗ {answer.name}, line {line}: imports minidl; write it with NumPy only")
     canaries = [exercise.mutant_file(mutant) for mutant in exercise.mutants if mutant.kind != "other"]
     return _judge(exercise, [answer], [each for each in canaries if each.is_file()], timeout)[0]
+
+
+def _imports_minidl(answer: Path) -> int | None:
+    """The first line of a file that imports minidl; None also where Python cannot read the file."""
+    try:
+        tree = ast.parse(answer.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None  # the check itself says so in words
+    lines = []
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        elif isinstance(node, ast.Call):  # import_module("minidl.nn") and __import__("minidl")
+            names = [
+                each.value
+                for each in node.args
+                if isinstance(each, ast.Constant) and isinstance(each.value, str)
+            ]
+        if any(name.partition(".")[0] == "minidl" for name in names):
+            lines.append(node.lineno)
+    return min(lines, default=None)
 
 
 def check_all(exercise: Exercise, answers: list[Path], timeout: float = 3 * TIMEOUT) -> list[Outcome]:

@@ -80,6 +80,39 @@ def test_a_wrong_answer_is_refused_in_its_own_words(exercise: Exercise, mutant: 
     assert not any(each.message == mutant.message for each in others), "two wrong answers share one message"
 
 
+OTHER_WAYS = {
+    "tanh": (
+        "sigmoid",
+        "return np.where(x >= 0, 1.0, e) / (1.0 + e)",
+        "return 0.5 * (1 + np.tanh(x / 2))",
+    ),
+    "zero_grad twice": (
+        "training_loop",
+        "optimizer.step()\n",
+        "optimizer.step()\n    optimizer.zero_grad()\n",
+    ),
+    "forward by name": ("training_loop", "criterion(model(x), y)", "criterion.forward(model.forward(x), y)"),
+    "the model's zero_grad": ("training_loop", "    optimizer.zero_grad()\n", "    model.zero_grad()\n"),
+    "each parameter's zero_grad": (
+        "training_loop",
+        "    optimizer.zero_grad()\n",
+        "    model.train()\n    for parameter in model.parameters():\n        parameter.zero_grad()\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("way", OTHER_WAYS)
+def test_another_right_way_passes(way: str, tmp_path: Path) -> None:
+    name, usual, other = OTHER_WAYS[way]
+    exercise = COURSE.find(name)
+    head, found, tail = solution(exercise).rpartition(usual)
+    assert found
+    answer = tmp_path / exercise.answer.name
+    answer.write_text(head + other + tail, encoding="utf-8")
+    (outcome,) = check_all(exercise, [answer])
+    assert outcome.solved, outcome.message
+
+
 @each_exercise
 def test_the_wrong_answers_are_of_every_kind(exercise: Exercise) -> None:
     assert {mutant.kind for mutant in exercise.mutants} >= KINDS

@@ -122,6 +122,26 @@ def test_changing_the_tools_never_passes(sigmoid: Exercise, name: str) -> None:
     assert "known wrong answers pass beside yours" in outcome.message
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import minidl",
+        "from minidl.nn import Sigmoid",
+        "import importlib; importlib.import_module('minidl.nn')",
+    ],
+)
+def test_minidl_itself_is_no_answer_where_numpy_is_asked_for(
+    sigmoid: Exercise, copy: Course, line: str
+) -> None:
+    sigmoid.answer.write_text(f"{line}\n{solution(sigmoid)}", encoding="utf-8")
+    outcome = check(sigmoid)
+    assert not outcome.solved
+    assert outcome.message == "✗ sigmoid.py, line 1: imports minidl; write it with NumPy only"
+    loop = copy.find("training_loop")  # asks for something that minidl does not have
+    loop.answer.write_text(f"{line}\n{solution(loop)}", encoding="utf-8")
+    assert check(loop).solved
+
+
 def test_the_right_answer_passes(sigmoid: Exercise) -> None:
     sigmoid.answer.write_text(solution(sigmoid) + "\nprint('hello from the answer')\n", encoding="utf-8")
     outcome = check(sigmoid)
