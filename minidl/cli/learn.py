@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from minidl.learn.course import Course, Exercise
     from minidl.learn.progress import Progress
+    from minidl.learn.runner import Outcome
 
 __all__ = ["add_commands"]
 
@@ -178,7 +179,10 @@ def _check_one(exercise: Exercise, progress: Progress) -> bool:
     """Judge the reader's file, say what became of it, and note it."""
     from minidl.learn.runner import check
 
+    waiting = "checking …" if sys.stdout.isatty() else ""
+    print(waiting, end="", flush=True)
     outcome = check(exercise)
+    print("\r" + " " * len(waiting) + "\r" if waiting else "", end="", flush=True)
     if outcome.output.strip():
         _say("Your code printed:", "dim")
         _say(outcome.output.rstrip()[:2000], "dim")
@@ -186,14 +190,35 @@ def _check_one(exercise: Exercise, progress: Progress) -> bool:
     if outcome.solved:
         _say(f"✓ {exercise.name} solved: {total} of {total} checks passed.", "bold green")
     else:
-        _say(outcome.message, "yellow" if outcome.blank else "red")
-        if total:
+        _say_message(exercise, outcome)
+        if not outcome.readable:
+            _say(f"  {exercise.name}: nothing could be checked")
+        elif total:
             wrong = f"; wrong: {', '.join(outcome.failed)}" if outcome.failed else ""
             blank = f"; not written yet: {', '.join(outcome.unwritten)}" if outcome.unwritten else ""
             _say(f"  {exercise.name}: {len(outcome.passed)} of {total} checks passed{wrong}{blank}")
     progress.update(exercise, solved=outcome.solved)
     _warn(progress)
     return outcome.solved
+
+
+def _say_message(exercise: Exercise, outcome: Outcome) -> None:
+    """What is wrong; on a terminal with what is right and the way to a hint on lines of their own."""
+    style = "yellow" if outcome.blank else "red"
+    hint = f" → minidl hint {exercise.number}"
+    if not (sys.stdout.isatty() and outcome.message.endswith(hint)):
+        _say(outcome.message, style)
+        return
+    verdict = outcome.message.removesuffix(hint)
+    for count in range(len(outcome.passed), 0, -1):  # those that had passed before this one failed
+        right = "".join(f" {each} ✓" for each in outcome.passed[:count])
+        if verdict.endswith(right):
+            _say(verdict.removesuffix(right), style)
+            _say(f" {right}", "green")
+            break
+    else:
+        _say(verdict, style)
+    _say(f" {hint}")
 
 
 def _say_next(exercise: Exercise | None) -> None:
@@ -233,11 +258,11 @@ def _ask(question: str) -> bool:
 
 
 def _say(text: str, style: str = "") -> None:
-    """One line, coloured on a terminal; a long line is left to the terminal to break."""
+    """One line; on a terminal coloured, and broken between words where it is too narrow."""
     if not sys.stdout.isatty():
         print(text, flush=True)
         return
     from rich.console import Console
     from rich.text import Text
 
-    Console().print(Text(text, style=style), soft_wrap=True, highlight=False)
+    Console().print(Text(text, style=style), highlight=False)

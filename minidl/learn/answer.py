@@ -138,7 +138,14 @@ def _call_text(
 
 
 def _transpose_remark(text: str) -> str:
-    """NumPy names two shapes that do not fit; say so where one is the other's transpose."""
+    """NumPy names two sizes or shapes that do not fit; say which, and where one is the other's transpose."""
+    sizes = re.search(r"\(size (?P<b>\d+) is different from (?P<a>\d+)\)", text)  # matmul
+    sizes = sizes or re.search(r"not aligned: (?P<a>\d+) \(dim \d+\) != (?P<b>\d+) \(dim", text)  # dot
+    if sizes:
+        return (
+            f"; the inner sizes of a product must agree: {sizes['a']} and {sizes['b']} do not, so one factor "
+            "wants .T (or none)"
+        )
     shapes = [tuple(map(int, found.split(","))) for found in re.findall(r"\((\d+,\d+)\)", text)]
     if len(shapes) >= 2 and shapes[0] != shapes[1] and shapes[0] == shapes[1][::-1]:
         return f"; {shapes[0]} is the transpose of {shapes[1]}"

@@ -56,7 +56,8 @@ def pytest_runtest_makereport(
     text = str(error) if isinstance(error, Mistake) else f"what came back is of no use: {error!r:.300}"
     right = "".join(f" {each} ✓" for each in passed)
     number = item.path.parent.name.partition("_")[0]
-    line = f"{'·' if blank else '✗'} {text.rstrip('.')}.{right} → minidl hint {number}"
+    end = "" if text.endswith("?") else "."
+    line = f"{'·' if blank else '✗'} {text.rstrip('.')}{end}{right} → minidl hint {number}"
     report.user_properties += [("blank", blank), ("line", line)]
     if isinstance(error, Mistake):
         report.longrepr = line

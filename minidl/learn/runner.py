@@ -22,7 +22,7 @@ from minidl.learn.course import CourseError, Exercise
 
 __all__ = ["Outcome", "check", "check_all"]
 
-TIMEOUT = 20.0
+TIMEOUT = 10.0
 """Seconds that one exercise may take; a right answer takes about one."""
 
 OUTPUT_LIMIT = 20_000
@@ -39,6 +39,7 @@ class Outcome:
         passed: the labels of the tests that passed, in order.
         failed: the labels of those that did not, because the answer is wrong.
         unwritten: the labels of those that met a gap that is still blank.
+        readable: whether anything could be checked; no check could begin on a file that Python cannot run.
         output: what the reader's code printed, cut to a bearable length.
     """
 
@@ -48,6 +49,7 @@ class Outcome:
     failed: tuple[str, ...] = ()
     unwritten: tuple[str, ...] = ()
     output: str = ""
+    readable: bool = True
 
     @property
     def blank(self) -> bool:
@@ -91,12 +93,14 @@ def _imports_minidl(answer: Path) -> int | None:
                 for each in node.args
                 if isinstance(each, ast.Constant) and isinstance(each.value, str)
             ]
-        if any(name.partition(".")[0] == "minidl" for name in names):
+        if isinstance(node, ast.stmt | ast.expr) and any(
+            name.partition(".")[0] == "minidl" for name in names
+        ):
             lines.append(node.lineno)
     return min(lines, default=None)
 
 
-def check_all(exercise: Exercise, answers: list[Path], timeout: float = 3 * TIMEOUT) -> list[Outcome]:
+def check_all(exercise: Exercise, answers: list[Path], timeout: float = 6 * TIMEOUT) -> list[Outcome]:
     """Judge several trusted answers in one process, as the tests of the course itself do."""
     return _judge(exercise, answers, [], timeout)
 
@@ -146,7 +150,9 @@ def _outcome(result: dict[str, Any], expected: list[str], output: str) -> Outcom
         message = ""
     unwritten = tuple(each["label"] for each in wrong if each["outcome"] == "blank")
     failed = tuple(each["label"] for each in wrong if each["outcome"] != "blank") + tuple(missing)
-    return Outcome(solved, message, tuple(passed), failed, unwritten, output)
+    # What stops every check with the very same words stopped the file before any of them began.
+    stopped = len(wrong) == len(expected) > 1 and not unwritten and len({e["message"] for e in wrong}) == 1
+    return Outcome(solved, message, tuple(passed), failed, unwritten, output, not stopped)
 
 
 def _test_names(tests: Path) -> list[str]:

@@ -245,8 +245,8 @@ def _equals_candidate(case: _Case, before: str = "") -> str | None:
 def _nothing_written(case: _Case) -> str | None:
     if case.previous is not None and case.same(case.got, case.previous):
         return (
-            f"Nothing was added: `{case.name} = {case.name} + …` makes a new array under the same name; "
-            f"`{case.name} += …` adds to the one that was given"
+            f"Nothing was added. Either the line is missing, or `{case.name} = {case.name} + …` makes a new "
+            f"array under the same name; `{case.name} += …` adds to the one that was given"
         )
     if not case.got.any():
         return "All zeros: the result was never written into it"
@@ -275,6 +275,8 @@ def _factor(case: _Case) -> str | None:
         return None
     if math.isclose(ratio, -1.0, rel_tol=1e-6):
         return "Yours / expected = −1.00 everywhere; the sign is reversed"
+    if _number(abs(ratio)) == "1.00":
+        return None  # "1.00 everywhere" would contradict itself; `_nearly` has the words
     return f"Yours / expected = {_number(ratio)} everywhere{_why_factor(case, ratio)}"
 
 
@@ -407,10 +409,12 @@ def _axis_factor(case: _Case) -> str | None:
 def _nearly(case: _Case) -> str | None:
     error = np.abs(case.got - case.right) / np.maximum(np.abs(case.right), case.atol)
     worst = float(error.max(initial=0.0))
-    if worst < 1e-3:
+    if worst < 1e-2:
+        size = f"Nearly right: the largest relative error is {worst:.0e}"
+        if case.got.dtype.kind == "f" and case.got.dtype.itemsize < case.right.dtype.itemsize:
+            return f"{size}; the dtype is {case.got.dtype}, and {case.right.dtype} holds more digits"
         return (
-            f"Nearly right: the largest relative error is {worst:.0e}, so a formula of too low an order, "
-            "float32, or too large a step"
+            f"{size}, so a formula of too low an order, float32 on the way, or too large or too small a step"
         )
     return None
 
@@ -452,8 +456,8 @@ _VALUE_GUESSES: list[_Guess] = [
     _offset,
     _permuted,
     _constant_axis,
-    _axis_factor,
     _nearly,
+    _axis_factor,
     _partly,
 ]
 

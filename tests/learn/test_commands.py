@@ -207,6 +207,41 @@ def test_on_a_terminal_there_is_colour_and_a_question(copy: Course) -> None:
     assert "sigmoid_backward" in shown
 
 
+def test_on_a_narrow_terminal_lines_break_between_words(copy: Course) -> None:
+    exercise = copy.find("12")
+    exercise.answer.write_text(solution(exercise).replace("dy.T @ x", "dy.T @ x * len(x)"), encoding="utf-8")
+    main, terminal = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "60", "NO_COLOR": "1"}
+    process = subprocess.Popen(
+        [*MINIDL, "check", "12"],
+        cwd=copy.root,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=environment,
+    )
+    os.close(terminal)
+    shown = read_terminal(main, "wrong: dW")
+    assert process.wait(20) == 1
+    os.close(main)
+    assert "checking …" in shown
+    lines = [line.rpartition("\r")[2].rstrip() for line in shown.replace("\r\n", "\n").splitlines()]
+    assert max(map(len, lines)) <= 60
+    assert "  forward by hand ✓ forward ✓ dx ✓" in lines
+    assert "  → minidl hint 12" in lines
+    assert "probably summed where the loss averages (eq. 12.2)." in " ".join(lines)
+
+
+def test_a_file_that_python_cannot_read_lists_no_checks(copy: Course, sigmoid: Exercise) -> None:
+    for text in ("def sigmoid(x)\n", "import numpie\n"):
+        sigmoid.answer.write_text(text, encoding="utf-8")
+        run = minidl(copy, "check", "04")
+        assert "  04_sigmoid: nothing could be checked\n" in run.stdout
+        assert "wrong: " not in run.stdout
+    sigmoid.answer.write_text("def sigma(x): return x\n", encoding="utf-8")
+    assert "was it renamed or deleted? → minidl hint 04\n" in minidl(copy, "check", "04").stdout
+
+
 def read_terminal(main: int, text: str) -> str:
     seen = ""
     while text not in seen and select.select([main], [], [], 20)[0]:

@@ -113,6 +113,45 @@ def test_another_right_way_passes(way: str, tmp_path: Path) -> None:
     assert outcome.solved, outcome.message
 
 
+def test_a_sum_along_the_wrong_axis_is_explained(tmp_path: Path) -> None:
+    exercise = COURSE.find("linear_backward")
+    for usual, wrong, words in [
+        (
+            "axis=0",
+            "axis=1",
+            "; (5,) has one number per sample, db has one per output: sum over the batch, axis 0",
+        ),
+        ("axis=0", "axis=1, keepdims=True", "; (5,) has one number per sample, db has one per output"),
+        ("axis=0", "axis=0, keepdims=True", "; (1, 4) has a dimension more than db, which is (4,)"),
+        (
+            "x @ W.T",
+            "x @ W",
+            "; the inner sizes of a product must agree: 3 and 4 do not, so one factor wants .T",
+        ),
+        (
+            "x @ W.T",
+            "x.dot(W)",
+            "; the inner sizes of a product must agree: 3 and 4 do not, so one factor wants",
+        ),
+        (
+            "dy @ W ",
+            "dy @ W.T",
+            "; the inner sizes of a product must agree: 4 and 3 do not, so one factor wants",
+        ),
+        (
+            "    db += dy.sum(axis=0)",
+            "",
+            "db: shape (4,) correct, values wrong. Nothing was added. Either the line",
+        ),
+        ("return dy @ W", "W -= dW\n    return dy @ W", "W: was changed by the call, in 12 of 12 places"),
+    ]:
+        assert usual in solution(exercise)
+        answer = tmp_path / exercise.answer.name
+        answer.write_text(solution(exercise).replace(usual, wrong), encoding="utf-8")
+        (outcome,) = check_all(exercise, [answer])
+        assert words in outcome.message
+
+
 @each_exercise
 def test_the_wrong_answers_are_of_every_kind(exercise: Exercise) -> None:
     assert {mutant.kind for mutant in exercise.mutants} >= KINDS

@@ -49,6 +49,12 @@ CASES = {
     "permuted": (RIGHT[[1, 0, 3, 2]], RIGHT, "The right numbers in the wrong places"),
     "axis factor": (RIGHT * [1, 2, 3], RIGHT, "Yours / expected depends on axis 1 only"),
     "nearly": (RIGHT + 1e-5 * RIGHT**2, RIGHT, "Nearly right: the largest relative error"),
+    "nearly, by one factor": (RIGHT * (1 + 1e-5), RIGHT, "Nearly right: the largest relative error is 1e-05"),
+    "nearly, in float32": (
+        (RIGHT * (1 + 1e-5)).astype(np.float32),
+        RIGHT,
+        "Nearly right: the largest relative error is 1e-05; the dtype is float32, and float64 holds more",
+    ),
     "one place": (ONE_WRONG, RIGHT, "Right in 11 of 12 places: e.g. at [2, 1] yours"),
     "everywhere": (RNG.normal(size=(M, D)), RIGHT, "Wrong everywhere: e.g. at [0, 0] yours is"),
     "not summed, kept": (BATCH, BATCH.sum(axis=0, keepdims=True), "its sum over axis 0 is right, so that"),
@@ -93,7 +99,7 @@ def test_infinite_where_it_should_be_is_right() -> None:
     ("got", "words"),
     [
         (RIGHT - BEFORE, "The gradient that was there before is lost: add to it with +="),
-        (BEFORE, "Nothing was added: `dW = dW + …` makes a new array"),
+        (BEFORE, "Nothing was added. Either the line is missing, or `dW = dW + …` makes a new array"),
         (BEFORE - (RIGHT - BEFORE), "The share was subtracted"),
         (BEFORE + N * (RIGHT - BEFORE), "What was added / expected = 5.00 everywhere; the batch is 5"),
     ],
