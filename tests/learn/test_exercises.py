@@ -152,6 +152,59 @@ def test_a_sum_along_the_wrong_axis_is_explained(tmp_path: Path) -> None:
         assert words in outcome.message
 
 
+GRADIENT_BODIES = {
+    "up = x": (
+        (
+            "up = x\n    down = x\n    g = np.zeros(x.shape)\n    for i in np.ndindex(x.shape):\n"
+            "        up[i] += h\n        down[i] -= h\n        g[i] = (f(up) - f(down)) / (2 * h)\n"
+            "    return g\n"
+        ),
+        "All zeros: either nothing was written into it, or f saw the same x both times (up = x is no copy)",
+    ),
+    "rows": (
+        (
+            "x = x.astype(float)\n    g = np.zeros(x.shape)\n    for i in range(len(x)):\n"
+            "        up, down = x.copy(), x.copy()\n        up[i] += h\n        down[i] -= h\n"
+            "        g[i] = (f(up) - f(down)) / (2 * h)\n    return g\n"
+        ),
+        "x[i] is a whole row; use np.ndindex(x.shape)",
+    ),
+    "one number": (
+        "return np.array([(f(x[i] + h) - f(x[i] - h)) / (2 * h) for i in np.ndindex(x.shape)])\n",
+        "f was given a single number, expected an array of shape (3,)",
+    ),
+    "integers": (
+        (
+            "g = np.zeros(x.shape)\n    for i in np.ndindex(x.shape):\n        kept = x[i].copy()\n"
+            "        x[i] = kept + h\n        up = f(x)\n        x[i] = kept - h\n        down = f(x)\n"
+            "        x[i] = kept\n        g[i] = (up - down) / (2 * h)\n    return g\n"
+        ),
+        "x holds integers: x[i] + h is cut off to an integer again; work on a float copy",
+    ),
+    "h = 1e-2": (
+        (
+            "g, h, x = np.zeros(x.shape), 1e-2, x.astype(float)\n    for i in np.ndindex(x.shape):\n"
+            "        e = np.zeros(x.shape)\n        e[i] = h\n"
+            "        g[i] = (f(x + e) - f(x - e)) / (2 * h)\n"
+            "    return g\n"
+        ),
+        "Nearly right: the largest relative error is 2e-05, so a formula of too low an order",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GRADIENT_BODIES)
+def test_a_wrong_numerical_gradient_is_explained(name: str, tmp_path: Path) -> None:
+    body, words = GRADIENT_BODIES[name]
+    exercise = COURSE.find("numerical_gradient")
+    answer = tmp_path / exercise.answer.name
+    answer.write_text(
+        f"import numpy as np\n\n\ndef numerical_gradient(f, x, h=1e-5):\n    {body}", encoding="utf-8"
+    )
+    (outcome,) = check_all(exercise, [answer])
+    assert words in outcome.message
+
+
 @each_exercise
 def test_the_wrong_answers_are_of_every_kind(exercise: Exercise) -> None:
     assert {mutant.kind for mutant in exercise.mutants} >= KINDS
