@@ -26,18 +26,15 @@ class Display(Callback):
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Open the bar."""
-        total = trainer.epochs * trainer.steps_per_epoch
-        done = trainer.epoch * trainer.steps_per_epoch + trainer.step
+        done, total = _steps(trainer)
         self._seen, self._began = (time.perf_counter(), trainer.samples), (time.perf_counter(), done)
         if not sys.stdout.isatty():
             return
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
         from rich.table import Column
 
-        def text(template: str) -> TextColumn:
-            return TextColumn(
-                template, table_column=Column(no_wrap=True)
-            )  # a narrow terminal cuts, on one line
+        def text(template: str) -> TextColumn:  # that a narrow terminal cuts and does not wrap
+            return TextColumn(template, table_column=Column(no_wrap=True))
 
         self._progress = Progress(
             text("epoch {task.fields[epoch]}"),
@@ -62,9 +59,8 @@ class Display(Callback):
         rate = (trainer.samples - samples) / (now - before)
         self._rate = rate if self._rate == 0 else 0.8 * self._rate + 0.2 * rate
         self._seen = (now, trainer.samples)
-        done = trainer.epoch * trainer.steps_per_epoch + trainer.step
+        done, total = _steps(trainer)
         began, first = self._began
-        total = trainer.epochs * trainer.steps_per_epoch
         left = (now - began) / max(1, done - first) * (total - done)
         now_at, speed = trainer.running, f"{self._rate:,.0f} samples/s"
         self._progress.update(
@@ -100,6 +96,11 @@ class Display(Callback):
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+
+def _steps(trainer: Trainer) -> tuple[int, int]:
+    """How many steps are done, and how many there will be."""
+    return trainer.epoch * trainer.steps_per_epoch + trainer.step, trainer.epochs * trainer.steps_per_epoch
 
 
 def _of(trainer: Trainer) -> str:

@@ -209,6 +209,13 @@ class Module:
         """Every buffer."""
         return (values for _, values in self.named_buffers())
 
+    def named_generators(self) -> Iterator[tuple[str, np.random.Generator]]:
+        """Random generators that modules hold for themselves (`Dropout(rng=…)`), with dotted names."""
+        for prefix, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, np.random.Generator):
+                    yield _join(prefix, name), value
+
     # ---------------------------------------------------------------- state in and out
 
     def state_dict(self) -> dict[str, Array]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
@@ -41,9 +43,7 @@ class Parameter:
         Raises:
             DTypeError: a dtype other than float32 and float64.
         """
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise DTypeError(f"Parameter: expected float32 or float64, got {np.dtype(dtype)}")
-        return cls(np.empty(shape, dtype))
+        return cls(np.empty(shape, _floating(dtype)))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -90,12 +90,17 @@ class Parameter:
         Raises:
             DTypeError: any other dtype.
         """
-        wanted = np.dtype(dtype)
-        if wanted not in (np.float32, np.float64):
-            raise DTypeError(f"Parameter: expected float32 or float64, got {wanted}")
+        wanted = _floating(dtype)
         self.data = self.data.astype(wanted, copy=False)
         self.grad = None if self.grad is None else self.grad.astype(wanted, copy=False)
 
     def __repr__(self) -> str:
         frozen = "" if self.requires_grad else ", requires_grad=False"
         return f"Parameter(shape={self.shape}, dtype={self.dtype}{frozen})"
+
+
+def _floating(dtype: DTypeLike) -> np.dtype[Any]:
+    wanted = np.dtype(dtype)
+    if wanted not in (np.float32, np.float64):
+        raise DTypeError(f"Parameter: expected float32 or float64, got {wanted}")
+    return wanted

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minidl.array import Array, default_generator, get_rng_state, set_rng_state
+from minidl.array import Array, default_generator
 from minidl.errors import DTypeError
 from minidl.nn import Module
 from minidl.testing._promises import as_gradients, require_like
@@ -173,15 +173,8 @@ def gradient_check(
 @contextmanager
 def _same_draws(module: Module) -> Iterator[Callable[[], None]]:
     """Gives a function that rewinds every random generator in play, and puts buffers back at the end."""
-    own = [
-        value
-        for part in module.modules()
-        for value in vars(part).values()
-        if isinstance(value, np.random.Generator)
-    ]
-    generators = [default_generator(), *own]
+    generators = [default_generator(), *(generator for _, generator in module.named_generators())]
     states = [generator.bit_generator.state for generator in generators]
-    outer = get_rng_state()
     buffers = [(buffer, buffer.copy()) for buffer in module.buffers()]
 
     def rewind() -> None:
@@ -192,6 +185,5 @@ def _same_draws(module: Module) -> Iterator[Callable[[], None]]:
         yield rewind
     finally:
         rewind()
-        set_rng_state(outer)
         for buffer, before in buffers:
             buffer[...] = before

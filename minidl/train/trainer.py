@@ -280,7 +280,7 @@ class Trainer:
             "measured": self._measured(),
             "loader": self._loader_state,
             "rng": get_rng_state(),
-            "module_rngs": {name: rng.bit_generator.state for name, rng in self._module_rngs()},
+            "module_rngs": {name: rng.bit_generator.state for name, rng in self.model.named_generators()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> Self:
@@ -328,17 +328,8 @@ class Trainer:
         self._load_measured(state["measured"])
         self._loader_state = None if state["loader"] is None else dict(state["loader"])
         set_rng_state(state["rng"])
-        for name, rng in self._module_rngs():
+        for name, rng in self.model.named_generators():
             rng.bit_generator.state = state["module_rngs"][name]
-
-    def _module_rngs(self) -> list[tuple[str, np.random.Generator]]:
-        """Generators that modules hold for themselves (`Dropout(rng=…)`), by name."""
-        return [
-            (f"{prefix}.{name}", value)
-            for prefix, module in self.model.named_modules()
-            for name, value in vars(module).items()
-            if isinstance(value, np.random.Generator)
-        ]
 
     # ---------------------------------------------------------------- when the loss is no number
 
