@@ -3,6 +3,7 @@ them hold faster twins under the same file names. `registry` decides which one r
 """
 
 from minidl.kernels.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from minidl.kernels.products import linear, matmul
 from minidl.kernels.pooling import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_input_grad,
@@ -25,6 +26,8 @@ __all__ = [
     "conv2d_weight_grad",
     "get_backend",
     "kernel",
+    "linear",
+    "matmul",
     "max_pool2d",
     "max_pool2d_input_grad",
     "use_backend",

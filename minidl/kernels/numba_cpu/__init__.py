@@ -1,5 +1,5 @@
 """Twins of hot kernels, compiled by Numba, under the same file names. Importing this registers them."""
 
-from minidl.kernels.numba_cpu import pooling
+from minidl.kernels.numba_cpu import pooling, products
 
-__all__ = ["pooling"]
+__all__ = ["pooling", "products"]

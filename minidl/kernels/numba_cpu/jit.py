@@ -2,25 +2,66 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numba
 
-__all__ = ["jit"]
+__all__ = ["OPTIONS", "SUMS", "jit"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+SUMS = frozenset({"reassoc", "nsz", "contract"})
+"""What a loop may be allowed so that its sum runs in vector lanes; NaN and ∞ keep their meaning."""
 
-def jit(function: F) -> F:
+
+def jit(function: F, *, fastmath: frozenset[str] = frozenset()) -> F:
     """Compile at the first call with each combination of dtypes.
 
-    The machine code is kept in a cache folder. Where none can be written, Numba refuses at once; then
-    the function is compiled anew in each process, which only costs time.
+    The machine code is kept in a cache folder. Where none can be written, the function is compiled anew
+    in each process, which only costs time.
+
+    Args:
+        function: the loops.
+        fastmath: nothing, or `SUMS` where sums may be added up in another order than they are written.
     """
-    options = {"nogil": True, "error_model": "numpy"}
+    options = {**OPTIONS, "fastmath": set(fastmath)}
     try:
-        compiled: F = numba.njit(cache=True, **options)(function)
-    except RuntimeError:
+        compiled: Any = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # Numba found no folder to write to
         compiled = numba.njit(**options)(function)
-    return compiled
+    else:
+        _make_careful(compiled._cache)
+    return compiled  # type: ignore[no-any-return]
+
+
+def _make_careful(cache: Any) -> None:
+    """Mend two things in a function's cache.
+
+    Numba takes cached code for fresh while the function's own file is unchanged, but a kernel is inlined
+    from several files: here every file of this folder counts. And a disk that is full, or became
+    read-only, must not stop a computation.
+    """
+    cache._cache_file._source_stamp = _stamp()
+    save = cache.save_overload
+
+    def save_if_possible(signature: Any, data: Any) -> None:
+        try:
+            save(signature, data)
+        except OSError:
+            cache.disable()
+
+    cache.save_overload = save_if_possible
+
+
+@functools.cache
+def _stamp() -> str:
+    """A digest of everything that machine code depends on here."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
