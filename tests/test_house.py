@@ -31,7 +31,20 @@ MAY_IMPORT = {
     "train": {"array", "data", "errors", "metrics", "nn", "optim"},
     "testing": {"array", "errors", "kernels", "nn", "optim"},
     "learn": {"array", "errors", "testing"},
-    "cli": {"array", "data", "errors", "kernels", "learn", "metrics", "models", "nn", "optim", "train"},
+    "bench": {"array", "errors", "kernels", "models", "nn", "optim"},
+    "cli": {
+        "array",
+        "bench",
+        "data",
+        "errors",
+        "kernels",
+        "learn",
+        "metrics",
+        "models",
+        "nn",
+        "optim",
+        "train",
+    },
 }
 
 
@@ -71,11 +84,11 @@ def test_dependencies_point_one_way(path):
 # minidl` loads none of them is a test below.
 OPTIONAL = {
     "numba": {"kernels/numba_cpu/jit.py", "testing/component.py"},
-    "matplotlib": {"train/plots.py"},
-    "rich": {"cli/display.py", "cli/learn.py"},
+    "matplotlib": {"bench/plots.py", "train/plots.py"},
+    "rich": {"cli/bench.py", "cli/display.py", "cli/learn.py"},
     "PIL": {"data/digit.py"},
     "safetensors": {"train/checkpoint.py"},
-    "torch": {"testing/component.py"},
+    "torch": {"bench/torch_side.py", "testing/component.py"},
 }
 
 
@@ -105,7 +118,7 @@ def test_every_file_says_why_it_exists_and_what_is_public(path):
 
 def modules():
     for info in pkgutil.walk_packages([str(PACKAGE)], "minidl."):
-        if "__main__" not in info.name and "numba_cpu" not in info.name:
+        if not any(part in info.name for part in ("__main__", "numba_cpu", "torch_side")):
             yield info.name
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import minidl
-from minidl.cli import learn, run
+from minidl.cli import bench, learn, run
 from minidl.errors import MinidlError, NonFiniteError
 
 __all__ = ["main"]
@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_commands(commands)
     learn.add_commands(commands)
+    bench.add_commands(commands)
     return parser
 
 

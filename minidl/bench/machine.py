@@ -1,0 +1,67 @@
+"""The machine under the figures: a time without it says nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["busy", "cores", "describe"]
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def busy(seconds: float = 0.5) -> float | None:
+    """How many cores other programs use, watched for so long; None where the system does not tell."""
+    before = _ticks()
+    time.sleep(seconds)
+    after = _ticks()
+    if before is None or after is None:
+        return None
+    used, idle = after[0] - before[0], after[1] - before[1]
+    return (os.cpu_count() or 1) * used / max(1, used + idle)
+
+
+def _ticks() -> tuple[int, int] | None:
+    """Of all cores together since the start: time in use, time idle."""
+    try:
+        words = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
+    except OSError:
+        return None
+    times = [int(word) for word in words[1:9]]  # user, nice, system, idle, iowait, irq, softirq, steal
+    idle = times[3] + times[4]
+    return sum(times) - idle, idle
+
+
+def describe() -> dict[str, str | int]:
+    """The processor, the system and the versions that both sides share."""
+    return {
+        "cpu": _processor(),
+        "cores": cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    fields = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
+    known = {name.strip(): value.strip() for name, value in fields.items()}
+    name = known.get("model name", platform.machine())
+    # virtual machines often hide the model's name, and tell only its numbers
+    numbers = [f"{word} {known[word]}" for word in ("cpu family", "model") if word in known]
+    vectors = [flag for flag in ("avx2", "avx512f", "neon") if flag in known.get("flags", "").split()]
+    extra = ", ".join([*numbers, *vectors[-1:]])
+    return f"{name} ({extra})" if extra else name

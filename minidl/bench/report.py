@@ -1,0 +1,153 @@
+"""From turns to figures: medians, quartiles, limits and growth, as plain data that becomes JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from minidl.bench.duel import Duel, Settings
+from minidl.errors import MinidlError
+
+__all__ = ["FORMAT", "Report", "exponent", "geometric_mean", "rows"]
+
+FORMAT = 1
+"""Version of the JSON file; it changes when a field changes its meaning."""
+
+Row = dict[str, Any]
+
+
+def rows(duel: Duel, peak_gflops: float) -> list[Row]:
+    """One row of figures per timed part.
+
+    Args:
+        duel: what was measured.
+        peak_gflops: the machine's arithmetic peak.
+
+    Returns:
+        For each part: name, group, part, text, minidl_ms, opponent_ms (medians over turns), ratio
+        (the median of opponent / minidl over turns) with its quartiles ratio_low and ratio_high, turns,
+        flops, limit_ms, the two peak_bytes, first_ms, difference, curve.
+    """
+    made = []
+    for part, pairs in duel.turns.items():
+        ours, theirs = np.array(pairs).T
+        low, ratio, high = np.percentile(theirs / ours, [25, 50, 75])
+        flops = duel.flops.get(part)
+        made.append(
+            {
+                "name": duel.case.name,
+                "group": duel.case.group,
+                "part": part,
+                "text": duel.case.text,
+                "minidl_ms": float(np.median(ours)),
+                "opponent_ms": float(np.median(theirs)),
+                "ratio": float(ratio),
+                "ratio_low": float(low),
+                "ratio_high": float(high),
+                "turns": len(pairs),
+                "flops": flops,
+                "limit_ms": None if flops is None else flops / (peak_gflops * 1e6),
+                "minidl_peak_bytes": duel.peak_bytes[0],
+                "opponent_peak_bytes": duel.peak_bytes[1],
+                "minidl_first_ms": duel.first_ms[0],
+                "opponent_first_ms": duel.first_ms[1],
+                "difference": duel.difference,
+                "curve": list(duel.case.curve) if duel.case.curve else None,
+            }
+        )
+    return made
+
+
+@dataclass
+class Report:
+    """Everything that one run of the benchmark found.
+
+    Attributes:
+        opponent: `"PyTorch"`, or `"NumPy reference"` where minidl ran against itself.
+        threads: of both sides.
+        machine: processor, cores, system and versions.
+        gemm_peak_gflops: the best of a few large float32 products.
+        settings: how long was measured.
+        quick: whether it was only a first impression.
+        results: the rows of figures.
+        problems: the cases that were not timed, `{"name", "problem"}`.
+        busy: how many cores other programs used before the run began; None where the system does not tell.
+        date: when the run began, UTC.
+    """
+
+    opponent: str
+    threads: int
+    machine: dict[str, Any]
+    gemm_peak_gflops: float
+    settings: Settings
+    quick: bool = False
+    results: list[Row] = field(default_factory=list)
+    problems: list[dict[str, str]] = field(default_factory=list)
+    busy: float | None = None
+    date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def add(self, duel: Duel) -> None:
+        """Take in what was measured of one case."""
+        self.machine |= duel.versions
+        self.results += rows(duel, self.gemm_peak_gflops)
+
+    def group(self, name: str) -> list[Row]:
+        """The rows of `"workload"`, `"operation"` or `"growth"`."""
+        return [row for row in self.results if row["group"] == name]
+
+    @property
+    def geometric_mean(self) -> float | None:
+        """Of the workloads' ratios; None without workloads."""
+        return geometric_mean(row["ratio"] for row in self.group("workload"))
+
+    @property
+    def slower(self) -> list[Row]:
+        """The rows in which minidl lost."""
+        return [row for row in self.results if row["ratio"] < 1]
+
+    def curves(self) -> dict[tuple[str, str, str], list[tuple[int, Row]]]:
+        """The growth: (curve, axis, part) → points (place on the axis, row), in order."""
+        found: dict[tuple[str, str, str], list[tuple[int, Row]]] = {}
+        for row in self.group("growth"):
+            name, axis, place = row["curve"]
+            found.setdefault((name, axis, row["part"]), []).append((place, row))
+        return {key: sorted(points, key=lambda point: point[0]) for key, points in found.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """What `--json` writes; `from_json` reads it."""
+        return {
+            "format": FORMAT,
+            **asdict(self),
+            "geometric_mean": self.geometric_mean,
+        }
+
+    @classmethod
+    def from_json(cls, values: Any) -> Report:
+        """Read back what `to_json` gave.
+
+        Raises:
+            MinidlError: it is no such thing.
+        """
+        try:
+            if values["format"] != FORMAT:
+                raise MinidlError(f"Report: expected format {FORMAT}, got {values['format']!r}")
+            kept = {name: values[name] for name in cls.__dataclass_fields__}
+            return cls(**{**kept, "settings": Settings(**kept["settings"])})
+        except (KeyError, TypeError) as error:
+            raise MinidlError(f"Report: expected the JSON of minidl bench, got {error!r}") from error
+
+
+def geometric_mean(ratios: Iterable[float]) -> float | None:
+    """The mean of ratios: of 2 and ½ it is 1."""
+    logs = [math.log(ratio) for ratio in ratios]
+    return math.exp(sum(logs) / len(logs)) if logs else None
+
+
+def exponent(first: tuple[int, float], second: tuple[int, float]) -> float:
+    """The p of `cost ∝ sizeᵖ` between two points (size, cost): 1 doubles when size does."""
+    return math.log(second[1] / first[1]) / math.log(second[0] / first[0])

@@ -1,0 +1,117 @@
+"""The PyTorch side of a case, eager, as a user of PyTorch writes it. Nothing else here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from minidl.array import Array
+from minidl.bench.cases import Case, batch, upstream, weights
+
+__all__ = ["TorchSide"]
+
+
+class TorchSide:
+    """One case, ready to be stepped; see `MinidlSide`, whose twin this is.
+
+    The input of a training step wants no gradient, as in everybody's training loop, so PyTorch leaves out
+    the first layer's input gradient. The input of a single operation wants one.
+    """
+
+    parts: dict[str, Callable[[], None]]
+
+    def __init__(self, case: Case, size: int | None = None) -> None:
+        self.case = case
+        x, target = batch(case, size)
+        self.x, self.target = torch.from_numpy(x), torch.from_numpy(target)
+        self.model = case.network(torch.nn)
+        named = dict(self.model.named_parameters())
+        with torch.no_grad():
+            for name, values in weights({name: tuple(p.shape) for name, p in named.items()}).items():
+                named[name].copy_(torch.from_numpy(values))
+        self._values: dict[str, Any] = {}
+        makers = {
+            "train": self._train, "operation": self._operation, "loss": self._loss, "optimizer": self._update
+        }  # fmt: skip
+        self.parts = makers[case.kind]()
+
+    @staticmethod
+    def configure(threads: int) -> None:
+        """Hold PyTorch to this many threads."""
+        torch.set_num_threads(threads)
+
+    @staticmethod
+    def versions() -> dict[str, str]:
+        """What stands behind this side's figures."""
+        return {"torch": torch.__version__}
+
+    def clear(self) -> None:
+        """Forget gradients between two steps of an operation; this is not timed."""
+        if self.case.kind in ("operation", "loss"):
+            self.model.zero_grad()
+            self.x.grad = None
+
+    def flops(self) -> dict[str, int]:
+        """Counted on minidl's side, which runs the same network."""
+        return {}
+
+    def results(self) -> dict[str, Array]:
+        """What the last step computed, under the same names as minidl's."""
+        results = dict(self._values)
+        if self.case.kind in ("operation", "loss"):
+            results["gradient of the input"] = self.x.grad
+        for name, parameter in self.model.named_parameters():
+            if self.case.kind == "optimizer":
+                results[name] = parameter
+            else:
+                results[f"gradient of {name}"] = parameter.grad
+        return {name: value.detach().numpy() for name, value in results.items()}
+
+    # ---------------------------------------------------------------- the kinds of step
+
+    def _train(self) -> dict[str, Callable[[], None]]:
+        model, x, y, values = self.model, self.x, self.target, self._values
+        criterion, optimizer = torch.nn.CrossEntropyLoss(), self._make_optimizer()
+
+        def step() -> None:
+            optimizer.zero_grad()
+            loss = criterion(model(x), y)
+            loss.backward()
+            optimizer.step()
+            values["loss"] = loss.detach()
+
+        return {"step": step}
+
+    def _operation(self) -> dict[str, Callable[[], None]]:
+        layer, x, values = self.model, self.x.requires_grad_(), self._values
+        dy = torch.from_numpy(upstream(tuple(layer(x).shape)))
+
+        def forward() -> None:
+            values["output"] = layer(x)
+
+        def backward() -> None:
+            values["output"].backward(dy)
+
+        return {"forward": forward, "backward": backward}
+
+    def _loss(self) -> dict[str, Callable[[], None]]:
+        criterion, x, y, values = self.model, self.x.requires_grad_(), self.target, self._values
+
+        def forward() -> None:
+            values["loss"] = criterion(x, y)
+
+        def backward() -> None:
+            values["loss"].backward()
+
+        return {"forward": forward, "backward": backward}
+
+    def _update(self) -> dict[str, Callable[[], None]]:
+        for parameter in self.model.parameters():
+            parameter.grad = torch.from_numpy(upstream(tuple(parameter.shape)))
+        return {"step": self._make_optimizer().step}
+
+    def _make_optimizer(self) -> Any:
+        name, options = self.case.optimizer
+        return getattr(torch.optim, name)(self.model.parameters(), **options)

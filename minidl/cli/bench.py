@@ -1,0 +1,212 @@
+"""`minidl bench`: how fast a training step is, beside PyTorch's on the same cores."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from minidl.errors import MinidlError
+
+if TYPE_CHECKING:
+    from minidl.bench import Case, Report, Settings
+
+__all__ = ["add_commands"]
+
+TITLES = {
+    "workload": "one training step",
+    "operation": "single operations",
+    "growth": "cost against batch size and channels",
+}
+BUSY = 0.1
+"""Cores in use by others above which a run is worth little: threads that wait for each other suffer most."""
+OPPONENTS = {"torch": "PyTorch", "reference": "NumPy reference"}
+
+
+def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command; it sets `run`, a function of the parsed arguments to the exit code."""
+    bench = subparsers.add_parser(
+        "bench",
+        help="measure the speed beside PyTorch's",
+        description="Measure training steps and single operations, minidl and PyTorch in turn on the same "
+        "cores; without PyTorch, minidl's compiled kernels and its NumPy references.",
+    )
+    bench.add_argument("--quick", action="store_true", help="a first impression within a minute")
+    bench.add_argument(
+        "--only", nargs="+", default=[], metavar="PATTERN", help="names, parts of names, or 'conv-*'"
+    )
+    bench.add_argument(
+        "--against", choices=list(OPPONENTS), help="the opponent (torch where it is installed)"
+    )
+    bench.add_argument("--threads", type=_threads, metavar="N", help="of both sides (all cores)")
+    bench.add_argument("--json", metavar="PATH", help="write all figures, with the machine")
+    bench.add_argument("--plot", metavar="PATH", help="draw ratios and growth (.png, .svg or .pdf)")
+    bench.add_argument("--list", action="store_true", help="only name the cases")
+    bench.set_defaults(run=_bench)
+
+
+def _threads(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,3}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected an integer from 1 to 999, got {text!r}")
+    return int(text)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from minidl.bench import Settings, select
+    from minidl.bench.machine import cores
+
+    cases = select(options.only, options.quick)
+    if options.list:
+        for case in cases:
+            print(f"{case.name:<32} {case.text}")
+        return 0
+    settings = Settings.quick() if options.quick else Settings()
+    threads = options.threads or cores()
+    report = _measure(cases, _opponent(options.against), threads, settings, options.quick)
+    if options.json:
+        from minidl.train.files import write_json
+
+        write_json(options.json, report.to_json())
+    if options.plot:
+        from minidl.bench.plots import plot_report
+
+        plot_report(report).savefig(options.plot)
+    return _conclude(report)
+
+
+def _opponent(wanted: str | None) -> str:
+    installed = importlib.util.find_spec("torch") is not None
+    if wanted == "torch" and not installed:
+        raise MinidlError("--against torch: PyTorch is not installed (pip install torch)")
+    return wanted or ("torch" if installed else "reference")
+
+
+def _measure(cases: list[Case], opponent: str, threads: int, settings: Settings, quick: bool) -> Report:
+    from minidl.bench import Report
+    from minidl.bench.machine import busy, describe
+    from minidl.bench.process import BenchError
+    from minidl.bench.ring import Ring
+
+    used = busy()
+    with Ring(opponent, threads) as ring:
+        report = Report(OPPONENTS[opponent], threads, describe(), ring.peak(), settings, quick, busy=used)
+        print(_heading(report), flush=True)
+        for group, title in TITLES.items():
+            chosen = [case for case in cases if case.group == group]
+            with _status() as say:
+                for number, case in enumerate(chosen, 1):
+                    say(f"{title}: {number} of {len(chosen)}, {case.text}")
+                    try:
+                        report.add(ring.duel(case, settings))
+                    except BenchError as error:
+                        report.problems.append({"name": case.name, "problem": str(error)})
+            if report.group(group):
+                _show_table(report, group)
+    return report
+
+
+def _heading(report: Report) -> str:
+    machine = report.machine
+    rival = f"{report.opponent}, eager" if report.opponent == "PyTorch" else "minidl on its NumPy references"
+    noise = ""
+    if report.busy is not None and report.busy > BUSY:
+        noise = f"\nother programs are using {report.busy:.1f} cores: the figures below are worth little"
+    return (
+        f"minidl and {rival}, in turn, {report.threads} threads each, float32\n"
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; "
+        f"Python {machine['python']}, NumPy {machine['numpy']}\n"
+        f"arithmetic peak (largest float32 products of NumPy's BLAS): {report.gemm_peak_gflops:.0f} GFLOP/s"
+        f"{noise}"
+    )
+
+
+# -------------------------------------------------------------------- what a person sees
+
+
+@contextmanager
+def _status() -> Iterator[Any]:
+    """A line that says what is going on, in a terminal."""
+    from rich.console import Console
+
+    with Console().status("") as status:
+        yield lambda text: status.update(text)
+
+
+def _show_table(report: Report, group: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=TITLES[group], title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for name in ("minidl ms", f"{report.opponent} ms", "ratio", "quartiles", "limit ms"):
+        table.add_column(name, justify="right", no_wrap=True)
+    memory = any(row["minidl_peak_bytes"] is not None for row in report.group(group))
+    if memory:
+        table.add_column("peak MB", justify="right", no_wrap=True)
+    if group == "growth":
+        table.add_column("grows as", justify="right", no_wrap=True)
+    grown = _growth(report)
+    for row in report.group(group):
+        part = "" if row["part"] == "step" else f", {row['part']}"
+        cells = [
+            row["text"] + part,
+            _ms(row["minidl_ms"]),
+            _ms(row["opponent_ms"]),
+            f"{row['ratio']:.2f} ×",
+            f"{row['ratio_low']:.2f}–{row['ratio_high']:.2f}",
+            _ms(row["limit_ms"]),
+        ]
+        if memory:
+            cells.append(f"{_mb(row['minidl_peak_bytes'])} : {_mb(row['opponent_peak_bytes'])}")
+        if group == "growth":
+            cells.append(grown.get((row["name"], row["part"]), ""))
+        table.add_row(*cells, style="red" if row["ratio"] < 1 else "")
+    console = Console()
+    if not console.is_terminal:  # nobody to fit a window for
+        console = Console(width=160)
+    console.print()
+    console.print(table)
+
+
+def _growth(report: Report) -> dict[tuple[str, str], str]:
+    """(case, part) → how minidl's cost grew since the point before."""
+    from minidl.bench.report import exponent
+
+    words = {}
+    for (_, _, part), points in report.curves().items():
+        for (n, before), (m, row) in pairwise(points):
+            power = exponent((n, before["minidl_ms"]), (m, row["minidl_ms"]))
+            words[row["name"], part] = f"n^{power:.2f}"
+    return words
+
+
+def _conclude(report: Report) -> int:
+    print()
+    if report.geometric_mean is not None:
+        count = len(report.group("workload"))
+        print(f"geometric mean of {count} training steps: {report.geometric_mean:.2f} × {report.opponent}")
+    if report.slower:
+        print(f"slower than {report.opponent}:")
+        for row in sorted(report.slower, key=lambda row: row["ratio"]):
+            print(f"  {row['ratio']:.2f} ×  {row['name']} {row['part']}")
+    elif report.results:
+        print(f"nothing is slower than {report.opponent}")
+    if report.problems:
+        print("not timed:")
+        for problem in report.problems:
+            print(f"  {problem['name']}: {problem['problem']}")
+    return 1 if report.problems else 0
+
+
+def _ms(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.1f}" if value >= 100 else f"{value:.2f}" if value >= 1 else f"{value:.4f}"
+
+
+def _mb(value: int | None) -> str:
+    return "?" if value is None else f"{value / 2**20:.1f}"
