@@ -6,9 +6,11 @@ import atexit
 import os
 import threading
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 
+from minidl.array import Array
 from minidl.kernels.numba_cpu.tasks import SLOTS, STOP, serve
 from minidl.kernels.threads import get_num_threads, hold_blas, on_change
 
@@ -49,6 +51,7 @@ class Pool:
         self._turn = threading.Lock()
         self._workers: list[threading.Thread] = []
         self._asleep: list[threading.Lock] = []
+        self._scratch = np.empty(0, np.uint8)
 
     def team(self, operations: float) -> AbstractContextManager[int]:
         """The team for a kernel of about so many arithmetic operations; small ones run on one thread."""
@@ -64,6 +67,19 @@ class Pool:
 
     def __exit__(self, *error: object) -> None:
         self._turn.release()
+
+    def scratch(self, elements: int, dtype: np.dtype[Any]) -> Array:
+        """Memory for each thread, (threads, elements), kept between kernels; its numbers are anything.
+
+        Only for a kernel that has entered the pool itself (`with POOL as team`), until it leaves it.
+        """
+        row = -(-elements * dtype.itemsize // 64) * 64  # no two threads write to one cache line
+        size = row * self._threads + 64
+        if self._scratch.size < size:
+            self._scratch = np.empty(size, np.uint8)
+        first = -self._scratch.ctypes.data % 64
+        whole = self._scratch[first : first + row * self._threads]
+        return whole.view(dtype).reshape(self._threads, row // dtype.itemsize)
 
     def _start(self) -> None:
         self._threads = get_num_threads()

@@ -21,7 +21,7 @@ from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.strips import make_rows
 from minidl.kernels.numba_cpu.tasks import tasks
 from minidl.kernels.numba_cpu.tile import BLANK, BY_COLUMN, GO_ON, ROWS, at, get, lanes_of, put
-from minidl.kernels.numba_cpu.transpose import transpose
+from minidl.kernels.numba_cpu.moves import transpose
 
 __all__ = ["linear", "matmul"]
 

@@ -1,4 +1,4 @@
-"""Turning rows into columns with vector registers, a square of numbers at a time."""
+"""Moving numbers with vector registers: transposing, and copying rows that have zeros around them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minidl.kernels.numba_cpu.tile import VECTOR_BYTES, get, lanes_of, offset, put
 
-__all__ = ["transpose"]
+__all__ = ["copy_row", "transpose"]
 
 WORD, INDEX = ir.IntType(64), ir.IntType(32)
 
@@ -67,3 +68,46 @@ def transpose(source, source_row, target, target_row, rows, columns):  # type: i
     for i in range(rows):
         for j in range(0 if i >= whole_rows else whole_columns, columns):
             put(target, j * target_row + i, get(source, i * source_row + j))
+
+
+@intrinsic  # type: ignore[misc, unused-ignore]
+def _copy_lanes(typing: Any, target: Any, source: Any, first: Any, end: Any, n: Any) -> Any:
+    """One vector: lanes `first` … `end − 1` come from the source, the others are 0; the first n are written."""
+    lanes = VECTOR_BYTES * 8 // source.dtype.bitwidth
+
+    def build(context: Any, make: Any, signature: Any, args: Any) -> Any:
+        target, source, first, end, n = args
+        vector = ir.VectorType(context.get_value_type(signature.args[0].dtype), lanes)
+        words = ir.VectorType(WORD, lanes)
+        suffix = f"v{lanes}f{VECTOR_BYTES * 8 // lanes}"
+        numbers = ir.Constant(words, [ir.Constant(WORD, lane) for lane in range(lanes)])
+        align = ir.Constant(INDEX, VECTOR_BYTES // lanes)
+        zeros = ir.Constant(ir.VectorType(INDEX, lanes), [0] * lanes)
+
+        def compare(how: str, limit: Any) -> Any:
+            nothing = ir.Constant(words, ir.Undefined)
+            one = make.insert_element(nothing, limit, ir.Constant(INDEX, 0))
+            return make.icmp_signed(how, numbers, make.shuffle_vector(one, nothing, zeros))
+
+        def call(name: str, result: Any, *values: Any) -> Any:
+            kind = ir.FunctionType(result, [value.type for value in values])
+            return make.call(cgutils.get_or_insert_function(make.module, kind, name), values)
+
+        inside = make.and_(compare(">=", first), compare("<", end))
+        place = make.bitcast(source, vector.as_pointer())
+        nought = ir.Constant(vector, None)
+        value = call(f"llvm.masked.load.{suffix}.p0{suffix}", vector, place, align, inside, nought)
+        place = make.bitcast(target, vector.as_pointer())
+        call(f"llvm.masked.store.{suffix}.p0{suffix}", ir.VoidType(), value, place, align, compare("<", n))
+        return context.get_dummy_value()
+
+    return types.void(source, source, types.intp, types.intp, types.intp), build
+
+
+@numba.njit(nogil=True)
+def copy_row(target, source, shift, width, n):  # type: ignore[no-untyped-def]
+    """target[j] = source[j + shift] for j < n; what lies outside 0 … width − 1 of the source counts as 0."""
+    lanes = lanes_of(source)
+    for j in range(0, n, lanes):
+        here = j + shift
+        _copy_lanes(offset(target, j), offset(source, here), -here, width - here, n - j)

@@ -1,0 +1,130 @@
+"""Windows of an image laid out so that every filter tap reads one unbroken row: half an im2col.
+
+A tap (u, v) of a filter reads, for output (i, j), the source at row i·s + a(u) and column j·s' + b(v). If
+the source is copied once per column shift b(v), with the columns of the output side by side and rows that
+are s apart as neighbours, then the tap's numbers for all outputs l = i·width + j stand in one run:
+
+    copy[offset(channel, u, v) + l]
+
+The whole im2col would hold every number kh·kw times; this holds it kw times, a band of rows at a time,
+small enough for the L2 cache. Stride, dilation and padding are all in the copying.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from minidl.array import Array
+from minidl.kernels.numba_cpu.moves import copy_row
+from minidl.kernels.numba_cpu.tile import at, get, offset, put
+
+__all__ = ["Windows", "lay_out", "windows"]
+
+BAND_BYTES = 384 * 1024  # of one band's copies: they stay in the L2 cache while all filters pass over them
+TASKS = 8  # how many bands a batch should give at least
+
+
+class Windows(NamedTuple):
+    """How a source is laid out for one band of output rows.
+
+    Attributes:
+        band: rows of the output that one band computes.
+        bands: how many bands there are.
+        size: numbers that one band's copies hold.
+        offsets: where (channel, u, v) begins in them, int64.
+        shape: what `lay_out` needs: (channels, height, width of the source, stride of rows and columns,
+            output width, rows kept per copy, first row).
+        columns: the shift b of every copy, int64.
+        phases: the remainder of a(u) by the stride, of every kept set of rows, int64.
+    """
+
+    band: int
+    bands: int
+    size: int
+    offsets: Array
+    shape: tuple[int, ...]
+    columns: Array
+    phases: Array
+
+
+@functools.lru_cache(maxsize=512)
+def windows(
+    batch: int,
+    source: tuple[int, int, int],
+    output: tuple[int, int],
+    stride: tuple[int, int],
+    rows: Sequence[int],
+    columns: Sequence[int],
+    itemsize: int,
+) -> Windows:
+    """The layout for a batch of images.
+
+    Args:
+        batch: images, or images times groups.
+        source: (channels, height, width).
+        output: (height, width).
+        stride: between two outputs, in the source.
+        rows: a(u), the source row of output row 0, for every u; may be negative.
+        columns: b(v), likewise.
+        itemsize: bytes of a number.
+    """
+    channels, height, width = source
+    out_height, out_width = output
+    phases = sorted({a % stride[0] for a in rows})
+    steps = [a // stride[0] for a in rows]
+    first, spread = min(steps), max(steps) - min(steps)
+    per_row = channels * len(columns) * len(phases) * out_width * itemsize
+    band = max(1, min(out_height, BAND_BYTES // max(1, per_row) - spread))
+    if batch * -(-out_height // band) < TASKS:
+        band = max(1, -(-out_height // -(-TASKS // max(1, batch))))
+    bands = -(-out_height // band)
+    band = -(-out_height // bands)  # all of about one size
+    kept = band + spread
+    copy = len(phases) * kept * out_width
+    offsets = [
+        (channel * len(columns) + v) * copy
+        + (phases.index(a % stride[0]) * kept + step - first) * out_width
+        for channel in range(channels)
+        for a, step in zip(rows, steps, strict=True)
+        for v in range(len(columns))
+    ]
+    return Windows(
+        band,
+        bands,
+        channels * len(columns) * copy,
+        np.array(offsets, np.int64),
+        (channels, height, width, stride[0], stride[1], out_width, kept, first),
+        np.array(columns, np.int64),
+        np.array(phases, np.int64),
+    )
+
+
+@numba.njit(nogil=True)
+def lay_out(source, copies, shape, columns, phases, first_row, rows):  # type: ignore[no-untyped-def]
+    """Copy what `rows` output rows from `first_row` on need, from one image at the address `source`."""
+    channels, height, width, row_stride, column_stride, out_width, kept, first = shape
+    used = kept if rows < 0 else rows
+    target = copies
+    for channel in range(channels):
+        image = offset(source, channel * height * width)
+        for v in range(len(columns)):
+            for p in range(len(phases)):
+                for t in range(used):
+                    row = (first_row + first + t) * row_stride + phases[p]
+                    here = offset(target, t * out_width)
+                    if row < 0 or row >= height:
+                        copy_row(here, image, 0, 0, out_width)
+                    elif column_stride == 1:
+                        copy_row(here, offset(image, row * width), columns[v], width, out_width)
+                    else:
+                        line = offset(image, row * width)
+                        for j in range(out_width):
+                            column = j * column_stride + columns[v]
+                            inside = 0 <= column < width
+                            put(here, j, get(line, column if inside else 0) if inside else 0)
+                target = offset(target, kept * out_width)
