@@ -100,6 +100,18 @@ def adaptive_avg_pool2d_input_grad(rng, dtype):
     return rng.standard_normal((*x.shape[:2], *size)).astype(dtype), x.shape
 
 
+def sum_rows(rng, dtype):
+    shape = (int(rng.choice([0, 1, 7, 50])), int(rng.choice([0, 1, 3, 20])))
+    if rng.random() < 0.2:
+        shape = (5000, 17)
+    return (rng.standard_normal(shape).astype(dtype),)
+
+
+def sum_channels(rng, dtype):
+    pixels = [(), (3,), (2, 3), (5, 7), (40, 31), (0, 2)][rng.integers(6)]
+    return (rng.standard_normal((batch(rng), int(rng.integers(0, 4)), *pixels)).astype(dtype),)
+
+
 ARGUMENTS = {
     function.__name__: function
     for function in (
@@ -112,5 +124,7 @@ ARGUMENTS = {
         avg_pool2d_input_grad,
         adaptive_avg_pool2d,
         adaptive_avg_pool2d_input_grad,
+        sum_rows,
+        sum_channels,
     )
 }

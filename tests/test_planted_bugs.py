@@ -6,6 +6,7 @@ through the checks; at least one check of one sample has to fail.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import Any
 
@@ -151,6 +152,11 @@ NUMBA_BUGS = [
     ("a compiled max-pool that takes the last of equals", "max_pool2d", "_max_pool", "if value > best", "if value >= best"),
     ("a compiled max-pool that ignores the dilation", "max_pool2d", "_max_pool", "row = top + u * dh", "row = top + u"),
     ("a compiled scatter that overwrites", "max_pool2d_input_grad", "_scatter_add", "+= dy[image, cell]", "= dy[image, cell]"),
+    ("compiled sums of rows without the last row", "sum_rows", "_add_rows", "while i < last:", "while i < last - 1:"),
+    ("compiled sums of rows that lose a piece", "sum_rows", "_sum_rows", "partial[0, j] += partial[piece, j]", "partial[0, j] += 0"),
+    ("compiled sums of channels with the first image alone", "sum_channels", "_sum_channel", "range(len(x))", "range(min(1, len(x)))"),
+    ("compiled sums of channels that forget what a run added", "sum_channels", "_add_up", "total += value", "total = value"),
+    ("compiled sums of short channels that share pixels", "sum_channels", "_sum_short", "(channel + 1) * pixels", "(channel + 1) * pixels - 1"),
 ]  # fmt: skip
 
 
@@ -165,15 +171,29 @@ def differs_from_reference(kernel: Any) -> bool:
     return False
 
 
+def as_python(compiled: Any) -> Any:
+    """The Python function that was compiled; for tasks, one that runs them one after the other."""
+    if not hasattr(compiled, "body"):
+        return compiled.py_func
+
+    @functools.wraps(compiled.body)  # by which `planted` finds the body
+    def for_all(team: int, n: int, arguments: tuple[Any, ...]) -> None:
+        for task in range(n):
+            compiled.body(task, 0, *arguments)
+
+    return for_all
+
+
 @pytest.mark.parametrize(
     ("name", "kernel", "loop", "old", "new"), NUMBA_BUGS, ids=[name for name, *_ in NUMBA_BUGS]
 )
 def test_a_wrong_twin_differs_from_its_reference(name, kernel, loop, old, new, monkeypatch):
-    """The compiled loop, run as plain Python with the bug in it, is told from the reference."""
+    """The file's compiled loops, run as plain Python with the bug in one of them, are told from the reference."""
     pytest.importorskip("minidl.kernels.numba_cpu")
     twins = importlib.import_module(KERNELS[kernel].twins[np.ndarray].__module__)
-    compiled = getattr(twins, loop)
-    monkeypatch.setattr(twins, loop, getattr(compiled, "py_func", compiled))
+    for attribute, compiled in list(vars(twins).items()):
+        if hasattr(compiled, "py_func"):
+            monkeypatch.setattr(twins, attribute, as_python(compiled))
     assert not differs_from_reference(KERNELS[kernel])
     with planted(Bug(name, twins, loop, old, new)):
         assert differs_from_reference(KERNELS[kernel])

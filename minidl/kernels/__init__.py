@@ -13,6 +13,7 @@ from minidl.kernels.pooling import (
     max_pool2d_input_grad,
 )
 from minidl.kernels.registry import KERNELS, Kernel, get_backend, kernel, use_backend
+from minidl.kernels.sums import sum_channels, sum_rows
 
 __all__ = [
     "KERNELS",
@@ -30,5 +31,7 @@ __all__ = [
     "matmul",
     "max_pool2d",
     "max_pool2d_input_grad",
+    "sum_channels",
+    "sum_rows",
     "use_backend",
 ]

@@ -138,6 +138,7 @@ def tasks(body: Any, *, fastmath: frozenset[str] = frozenset()) -> Any:
 
     to run it for every task below n (n below 2³¹). Thread 0 is the caller, the workers are 1, 2, …;
     `team` is the address of the team's memory, and 0 runs all tasks here. (`fastmath` as in `jit`.)
+    The attribute `body` is the plain Python function.
     """
     compiled_body = jit(body, fastmath=fastmath)
 
@@ -179,6 +180,7 @@ def tasks(body: Any, *, fastmath: frozenset[str] = frozenset()) -> Any:
         function, packed = pack(arguments)
         _run(team, n, function, packed)
 
+    for_all.body = body
     return for_all
 
 
