@@ -14,6 +14,7 @@ import pytest
 from kernel_arguments import ARGUMENTS
 
 from minidl.kernels.registry import KERNELS, use_backend
+from minidl.kernels.threads import get_num_threads, set_num_threads
 
 SEEDS = range(12)
 DTYPES = [np.float32, np.float64]
@@ -79,17 +80,15 @@ def test_a_twin_equals_its_reference(name, array_type, dtype, layout):
 
 @pytest.mark.parametrize("name", [name for name, array_type in TWINS if array_type is np.ndarray])
 def test_a_twin_gives_the_same_bits_at_1_2_and_4_threads(name):
-    numba = pytest.importorskip("numba")
-    kernel = KERNELS[name]
-    allowed = numba.config.NUMBA_NUM_THREADS
+    kernel, before = KERNELS[name], get_num_threads()
     for seed in SEEDS:
         arguments = ARGUMENTS[name](np.random.default_rng(seed), np.float32)
         results = []
         for threads in (1, 2, 4):
-            numba.set_num_threads(min(threads, allowed))
+            set_num_threads(threads)
             with use_backend("numba"):
                 results.append(as_tuple(kernel(*arguments)))
-        numba.set_num_threads(allowed)
+        set_num_threads(before)
         for other in results[1:]:
             for a, b in zip(results[0], other, strict=True):
                 assert a.tobytes() == b.tobytes()
