@@ -6,6 +6,7 @@ A case is a network, the shape of its input, and what one step is:
 - `"operation"`: one layer; `forward`, then `backward` with a given gradient of the output, timed apart
 - `"loss"`: the same of a loss, whose backward starts from 1
 - `"optimizer"`: the optimizer's `step` alone, with gradients that are there
+- `"product"`: one matrix product, in the memory layout in which a layer has it: `step`
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from minidl.array import Array
 from minidl.bench import networks
 from minidl.errors import MinidlError
 
-__all__ = ["CASES", "PARTS", "Case", "batch", "select", "upstream", "weights"]
+__all__ = ["CASES", "PARTS", "Case", "batch", "factors", "select", "upstream", "weights"]
 
 SEED = 20_260_101
 CLASSES = 10
@@ -32,6 +33,7 @@ PARTS = {
     "operation": ("forward", "backward"),
     "loss": ("forward", "backward"),
     "optimizer": ("step",),
+    "product": ("step",),
 }
 
 
@@ -43,24 +45,26 @@ class Case:
         name: what `--only` selects by.
         group: `"workload"`, `"operation"` or `"growth"`.
         kind: what a step is, a key of `PARTS`.
-        network: builds the network (or the loss) from `minidl.nn` or `torch.nn`.
-        shape: of the input, batch first.
+        network: builds the network (or the loss) from `minidl.nn` or `torch.nn`; None for a product.
+        shape: of the input, batch first; of a product M, K, N.
         text: what the tables say.
         optimizer: its name and options, for `"train"` and `"optimizer"`.
         quick: whether `--quick` measures it.
         random: the two sides draw random numbers of their own (dropout).
+        layout: of a product's two matrices: `n`, or `t` for a transposed view.
         curve: for growth: which curve the case is a point of, along which axis, and where.
     """
 
     name: str
     group: str
     kind: str
-    network: Callable[[Any], Any]
+    network: Callable[[Any], Any] | None
     shape: tuple[int, ...]
     text: str
     optimizer: tuple[str, Mapping[str, float]] = ("SGD", {"lr": 1e-3})
     quick: bool = False
     random: bool = False
+    layout: str = "nn"
     curve: tuple[str, str, int] | None = None
 
 
@@ -93,6 +97,17 @@ def batch(case: Case, size: int | None = None) -> tuple[Array, Array]:
 def upstream(shape: tuple[int, ...]) -> Array:
     """The gradient of the output that an operation's backward starts from on both sides."""
     return np.random.default_rng(SEED + 2).standard_normal(shape, np.float32)
+
+
+def factors(case: Case) -> tuple[Array, Array]:
+    """A product's two matrices, (M, K) and (K, N), each in its layout."""
+    rng = np.random.default_rng(SEED + 1)
+    m, k, n = case.shape
+    made = []
+    for (rows, columns), layout in zip(((m, k), (k, n)), case.layout, strict=True):
+        drawn = rng.standard_normal((rows, columns) if layout == "n" else (columns, rows), np.float32)
+        made.append(drawn if layout == "n" else drawn.T)
+    return made[0], made[1]
 
 
 def select(patterns: Sequence[str] = (), quick: bool = False) -> list[Case]:
@@ -144,12 +159,15 @@ def _conv3x3(nn: Any, channels: int) -> Any:
     return nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1))
 
 
-def _linear(n: int, inputs: int, outputs: int, name: str = "linear", **more: Any) -> None:
-    sizes = f"{n}×{inputs}×{outputs}"
-    word = f"matmul-{n}" if name == "matmul" else f"linear-{n}x{inputs}x{outputs}"
-    text = f"Linear without bias {sizes}" if name == "matmul" else f"Linear {sizes}"
-    bias = name != "matmul"
-    _layer(word, text, lambda nn: nn.Linear(inputs, outputs, bias=bias), n, inputs, **more)
+def _linear(n: int, inputs: int, outputs: int, quick: bool = False) -> None:
+    text = f"Linear {n}×{inputs}×{outputs}"
+    name = f"linear-{n}x{inputs}x{outputs}"
+    _layer(name, text, lambda nn: nn.Linear(inputs, outputs), n, inputs, quick=quick)
+
+
+def _product(name: str, what: str, m: int, k: int, n: int, layout: str = "nn", quick: bool = False) -> None:
+    text = f"{what}, {m}×{k} · {k}×{n}"
+    _add(Case(f"matmul-{name}", "operation", "product", None, (m, k, n), text, quick=quick, layout=layout))
 
 
 def _conv(
@@ -179,7 +197,12 @@ def _workloads() -> None:
 
 def _operations() -> None:
     for n in (64, 128, 256, 512, 1024, 2048):
-        _linear(n, n, n, "matmul", quick=n == 256)
+        _product(str(n), "product", n, n, n, quick=n == 256)
+    for n, inputs, outputs in ((64, 784, 128), (512, 784, 128), (64, 400, 120), (64, 120, 84), (64, 84, 10)):
+        sizes = f"{n}x{inputs}x{outputs}"
+        _product(sizes, "y = x Wᵀ", n, inputs, outputs, "nt")
+        _product(f"{sizes}-dw", "dW = dyᵀ x", outputs, n, inputs, "tn")
+        _product(f"{sizes}-dx", "dx = dy W", n, outputs, inputs, "nn")
     for n, inputs, outputs in (
         (64, 784, 128), (512, 784, 128), (64, 128, 10), (512, 128, 10), (64, 400, 120), (64, 120, 84),
         (64, 84, 10), (64, 3136, 128), (32, 8192, 10),

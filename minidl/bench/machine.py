@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["busy", "cores", "describe"]
+__all__ = ["Others", "cores", "describe"]
 
 
 def cores() -> int:
@@ -19,26 +19,40 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def busy(seconds: float = 0.5) -> float | None:
-    """How many cores other programs use, watched for so long; None where the system does not tell."""
-    before = _ticks()
-    time.sleep(seconds)
-    after = _ticks()
-    if before is None or after is None:
-        return None
-    used, idle = after[0] - before[0], after[1] - before[1]
-    return (os.cpu_count() or 1) * used / max(1, used + idle)
+class Others:
+    """How much of the machine other programs take, from here on: `Others()`, then later `cores()`."""
+
+    def __init__(self) -> None:
+        self._began = self._now()
+
+    def cores(self) -> float | None:
+        """The cores that they used on average; None where the system does not tell.
+
+        Our own workers count as ours once they have ended.
+        """
+        before, after = self._began, self._now()
+        if before is None or after is None or after[1] == before[1]:
+            return None
+        return max(0.0, (after[0] - before[0]) / (after[1] - before[1]))
+
+    @staticmethod
+    def _now() -> tuple[float, float] | None:
+        """Seconds that all cores worked for others, and seconds that have passed."""
+        ticks = _ticks()
+        if ticks is None:
+            return None
+        own = sum(os.times()[:4])  # of this process and of its children that have ended
+        return ticks / os.sysconf("SC_CLK_TCK") - own, time.monotonic()
 
 
-def _ticks() -> tuple[int, int] | None:
-    """Of all cores together since the start: time in use, time idle."""
+def _ticks() -> int | None:
+    """How long all cores together have been in use, in the kernel's clock ticks."""
     try:
         words = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
     except OSError:
         return None
     times = [int(word) for word in words[1:9]]  # user, nice, system, idle, iowait, irq, softirq, steal
-    idle = times[3] + times[4]
-    return sum(times) - idle, idle
+    return sum(times) - times[3] - times[4]
 
 
 def describe() -> dict[str, str | int]:

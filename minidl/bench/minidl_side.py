@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import minidl
-from minidl import nn, optim
+from minidl import kernels, nn, optim
 from minidl.array import Array
-from minidl.bench.cases import Case, batch, upstream, weights
+from minidl.bench.cases import Case, batch, factors, upstream, weights
 from minidl.bench.flops import count
 
 __all__ = ["MinidlSide"]
@@ -30,12 +31,16 @@ class MinidlSide:
 
     def __init__(self, case: Case, size: int | None = None) -> None:
         self.case = case
+        self._values: dict[str, Any] = {}
+        if case.kind == "product":
+            self.parts = self._product()
+            return
         self.x, self.target = batch(case, size)
+        assert case.network is not None
         self.model = case.network(nn)
         named = dict(self.model.named_parameters())
         for name, values in weights({name: p.shape for name, p in named.items()}).items():
             named[name].data[...] = values
-        self._values: dict[str, Any] = {}
         makers = {
             "train": self._train, "operation": self._operation, "loss": self._loss, "optimizer": self._update
         }  # fmt: skip
@@ -62,11 +67,15 @@ class MinidlSide:
 
     def flops(self) -> dict[str, int]:
         """The arithmetic of each part."""
+        if self.case.kind == "product":
+            return {"step": 2 * math.prod(self.case.shape)}
         return count(self.case, self.model, self.x)
 
     def results(self) -> dict[str, Array]:
         """What the last step computed: outputs, and every gradient (of an optimizer: every parameter)."""
         results = dict(self._values)
+        if self.case.kind == "product":
+            return results
         for name, parameter in self.model.named_parameters():
             if self.case.kind == "optimizer":
                 results[name] = parameter.data
@@ -111,6 +120,14 @@ class MinidlSide:
             values["gradient of the input"] = criterion.backward()
 
         return {"forward": forward, "backward": backward}
+
+    def _product(self) -> dict[str, Callable[[], None]]:
+        (a, b), values = factors(self.case), self._values
+
+        def step() -> None:
+            values["product"] = kernels.matmul(a, b)
+
+        return {"step": step}
 
     def _update(self) -> dict[str, Callable[[], None]]:
         for parameter in self.model.parameters():

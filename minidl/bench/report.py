@@ -76,7 +76,7 @@ class Report:
         quick: whether it was only a first impression.
         results: the rows of figures.
         problems: the cases that were not timed, `{"name", "problem"}`.
-        busy: how many cores other programs used before the run began; None where the system does not tell.
+        busy: how many cores other programs used on average; None where the system does not tell.
         date: when the run began, UTC.
     """
 

@@ -29,7 +29,7 @@ class Ring:
 
     def peak(self) -> float:
         """The machine's arithmetic peak in GFLOP/s, with as many threads as the sides get."""
-        with self._start("minidl") as worker:
+        with self._start("reference") as worker:
             return float(worker.ask("peak")["gflops"])
 
     def duel(self, case: Case, settings: Settings) -> Duel:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from minidl.array import Array
-from minidl.bench.cases import Case, batch, upstream, weights
+from minidl.bench.cases import Case, batch, factors, upstream, weights
 
 __all__ = ["TorchSide"]
 
@@ -24,14 +24,18 @@ class TorchSide:
 
     def __init__(self, case: Case, size: int | None = None) -> None:
         self.case = case
+        self._values: dict[str, Any] = {}
+        if case.kind == "product":
+            self.parts = self._product()
+            return
         x, target = batch(case, size)
+        assert case.network is not None
         self.x, self.target = torch.from_numpy(x), torch.from_numpy(target)
         self.model = case.network(torch.nn)
         named = dict(self.model.named_parameters())
         with torch.no_grad():
             for name, values in weights({name: tuple(p.shape) for name, p in named.items()}).items():
                 named[name].copy_(torch.from_numpy(values))
-        self._values: dict[str, Any] = {}
         makers = {
             "train": self._train, "operation": self._operation, "loss": self._loss, "optimizer": self._update
         }  # fmt: skip
@@ -60,6 +64,8 @@ class TorchSide:
     def results(self) -> dict[str, Array]:
         """What the last step computed, under the same names as minidl's."""
         results = dict(self._values)
+        if self.case.kind == "product":
+            return {name: value.numpy() for name, value in results.items()}
         if self.case.kind in ("operation", "loss"):
             results["gradient of the input"] = self.x.grad
         for name, parameter in self.model.named_parameters():
@@ -106,6 +112,15 @@ class TorchSide:
             values["loss"].backward()
 
         return {"forward": forward, "backward": backward}
+
+    def _product(self) -> dict[str, Callable[[], None]]:
+        a, b = (torch.from_numpy(matrix) for matrix in factors(self.case))
+        values = self._values
+
+        def step() -> None:
+            values["product"] = a @ b
+
+        return {"step": step}
 
     def _update(self) -> dict[str, Callable[[], None]]:
         for parameter in self.model.parameters():

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minidl.errors import MinidlError
@@ -64,6 +66,7 @@ def _bench(options: argparse.Namespace) -> int:
         for case in cases:
             print(f"{case.name:<32} {case.text}")
         return 0
+    _check_paths(options)
     settings = Settings.quick() if options.quick else Settings()
     threads = options.threads or cores()
     report = _measure(cases, _opponent(options.against), threads, settings, options.quick)
@@ -78,6 +81,19 @@ def _bench(options: argparse.Namespace) -> int:
     return _conclude(report)
 
 
+def _check_paths(options: argparse.Namespace) -> None:
+    """Find out before the run, not after it, that its figures cannot be written."""
+    for name, kinds in (("json", (".json",)), ("plot", (".png", ".svg", ".pdf"))):
+        given = getattr(options, name)
+        if given is None:
+            continue
+        path = Path(given)
+        if path.suffix not in kinds:
+            raise MinidlError(f"--{name}: expected a path that ends in {' or '.join(kinds)}, got {given!r}")
+        if not path.parent.is_dir() or path.is_dir():
+            raise MinidlError(f"--{name}: expected a file in a folder that exists, got {given!r}")
+
+
 def _opponent(wanted: str | None) -> str:
     installed = importlib.util.find_spec("torch") is not None
     if wanted == "torch" and not installed:
@@ -87,11 +103,13 @@ def _opponent(wanted: str | None) -> str:
 
 def _measure(cases: list[Case], opponent: str, threads: int, settings: Settings, quick: bool) -> Report:
     from minidl.bench import Report
-    from minidl.bench.machine import busy, describe
+    from minidl.bench.machine import Others, describe
     from minidl.bench.process import BenchError
     from minidl.bench.ring import Ring
 
-    used = busy()
+    others = Others()
+    time.sleep(0.5)
+    used = others.cores()
     with Ring(opponent, threads) as ring:
         report = Report(OPPONENTS[opponent], threads, describe(), ring.peak(), settings, quick, busy=used)
         print(_heading(report), flush=True)
@@ -106,6 +124,7 @@ def _measure(cases: list[Case], opponent: str, threads: int, settings: Settings,
                         report.problems.append({"name": case.name, "problem": str(error)})
             if report.group(group):
                 _show_table(report, group)
+    report.busy = others.cores()
     return report
 
 
@@ -114,9 +133,9 @@ def _heading(report: Report) -> str:
     rival = f"{report.opponent}, eager" if report.opponent == "PyTorch" else "minidl on its NumPy references"
     noise = ""
     if report.busy is not None and report.busy > BUSY:
-        noise = f"\nother programs are using {report.busy:.1f} cores: the figures below are worth little"
+        noise = f"\nother programs are using {report.busy:.1f} cores: the figures below will be worth little"
     return (
-        f"minidl and {rival}, in turn, {report.threads} threads each, float32\n"
+        f"minidl and {rival}, in turn, {report.threads} thread{'s' * (report.threads > 1)} each, float32\n"
         f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; "
         f"Python {machine['python']}, NumPy {machine['numpy']}\n"
         f"arithmetic peak (largest float32 products of NumPy's BLAS): {report.gemm_peak_gflops:.0f} GFLOP/s"
@@ -186,6 +205,8 @@ def _growth(report: Report) -> dict[tuple[str, str], str]:
 
 def _conclude(report: Report) -> int:
     print()
+    if report.busy is not None and report.busy > BUSY:
+        print(f"other programs used {report.busy:.1f} cores meanwhile: these figures are worth little")
     if report.geometric_mean is not None:
         count = len(report.group("workload"))
         print(f"geometric mean of {count} training steps: {report.geometric_mean:.2f} × {report.opponent}")
