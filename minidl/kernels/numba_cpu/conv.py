@@ -11,18 +11,20 @@ itself is never built.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from minidl.array import Array
 from minidl.kernels import conv
 from minidl.kernels.geometry import Pair, output_sizes
 from minidl.kernels.numba_cpu.jit import jit
-from minidl.kernels.numba_cpu.moves import transpose
+from minidl.kernels.numba_cpu.moves import transpose_padded
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.strips import make_rows
 from minidl.kernels.numba_cpu.tasks import tasks
-from minidl.kernels.numba_cpu.tile import BLANK, BY_ROW, GO_ON, at, get, offset, put
-from minidl.kernels.numba_cpu.windows import lay_out, windows
+from minidl.kernels.numba_cpu.tile import BLANK, BY_ROW, GO_ON, at, offset
+from minidl.kernels.numba_cpu.windows import TASKS, lay_out, windows
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
@@ -35,23 +37,140 @@ def conv2d(
     x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
     """As the reference."""
-    o, cg, kh, kw = weight.shape
-    n, _, h, w = x.shape
+    o, _, kh, kw = weight.shape
     oh, ow = output_sizes(x.shape, (kh, kw), stride, padding, dilation)
-    y = np.empty((n, o, oh, ow), x.dtype)
+    y = np.empty((len(x), o, oh, ow), x.dtype)
     if y.size == 0 or weight.size == 0:
         y[...] = 0 if bias is None else bias.reshape(o, 1, 1)
         return y
+    _correlate(x, weight, bias, y, stride, *_shifts(kh, kw, padding, dilation), groups)
+    return y
+
+
+@conv.conv2d_input_grad.register(np.ndarray)
+def conv2d_input_grad(
+    dy: Array,
+    weight: Array,
+    input_shape: tuple[int, ...],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Array:
+    """As the reference.
+
+    The input's rows fall into as many phases as the stride has steps. Rows of one phase see only every
+    so many taps, and for them the gradient is a convolution of dy, of stride 1, with those taps.
+    """
+    o, cg, kh, kw = weight.shape
+    dx = np.empty(input_shape, dy.dtype)
+    if dx.size == 0 or dy.size == 0 or weight.size == 0:
+        dx[...] = 0
+        return dx
+    turned = weight.reshape(groups, o // groups, cg, kh, kw).swapaxes(1, 2)  # (G, C/G, O/G, kh, kw)
+    vertical = _phases(input_shape[2], kh, stride[0], padding[0], dilation[0])
+    horizontal = _phases(input_shape[3], kw, stride[1], padding[1], dilation[1])
+    for i, taps_u, rows in vertical:
+        for j, taps_v, columns in horizontal:
+            phase = dx[:, :, i :: stride[0], j :: stride[1]]
+            if not taps_u or not taps_v:
+                phase[...] = 0
+                continue
+            taps = turned[:, :, :, taps_u[0] : taps_u[-1] + 1 : _gap(taps_u)]
+            taps = taps[..., taps_v[0] : taps_v[-1] + 1 : _gap(taps_v)].reshape(
+                groups * cg, o // groups, len(taps_u), len(taps_v)
+            )
+            whole = stride == (1, 1)
+            part = dx if whole else np.empty(phase.shape, dx.dtype)
+            _correlate(dy, taps, None, part, (1, 1), rows, columns, groups)
+            if not whole:
+                phase[...] = part
+    return dx
+
+
+@conv.conv2d_weight_grad.register(np.ndarray)
+def conv2d_weight_grad(
+    dy: Array,
+    x: Array,
+    weight_shape: tuple[int, ...],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Array:
+    """As the reference.
+
+    The sum over images is cut into a number of pieces that depends on the shapes only, and their results
+    are added in order.
+    """
+    o, cg, kh, kw = weight_shape
+    n, _, h, w = x.shape
+    oh, ow = dy.shape[2:]
+    if dy.size == 0 or x.size == 0 or o * cg == 0:
+        return np.zeros(weight_shape, dy.dtype)
+    blocks = min(cg, 8) if cg >= 32 else 1  # of channels
+    channels = -(-cg // blocks)
+    blocks = -(-cg // channels)
+    pieces = min(n, -(-8 // (blocks * groups)))
+    rows, columns = _shifts(kh, kw, padding, dilation)
+    plan = windows(TASKS, (channels, h, w), (oh, ow), stride, rows, columns, x.itemsize)
+    sums = np.empty((pieces, groups, cg * kh * kw, o // groups), x.dtype)
+    turned = -(-o // groups // 16) * 16 * plan.band * ow  # dyᵀ of a band
+    with POOL as team:
+        _weight_grad(
+            _flat(x), _flat(dy).reshape(n, o, oh * ow), sums, channels, blocks, plan.band, plan.bands,
+            plan.offsets, plan.shape, plan.columns, plan.phases,
+            POOL.scratch(plan.size + 16 + turned, x.dtype), plan.size + 16, team,
+        )  # fmt: skip
+    total = sums[0]
+    for piece in sums[1:]:
+        total += piece
+    return np.ascontiguousarray(total.swapaxes(1, 2)).reshape(weight_shape)
+
+
+def _shifts(kh: int, kw: int, padding: Pair, dilation: Pair) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where each tap of the first output stands in the image: its row, its column."""
     rows = tuple(u * dilation[0] - padding[0] for u in range(kh))
-    columns = tuple(v * dilation[1] - padding[1] for v in range(kw))
-    plan = windows(n * groups, (cg, h, w), (oh, ow), stride, rows, columns, x.itemsize)
+    return rows, tuple(v * dilation[1] - padding[1] for v in range(kw))
+
+
+@functools.lru_cache(maxsize=512)
+def _phases(
+    size: int, kernel: int, stride: int, padding: int, dilation: int
+) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
+    """The phases of one axis of the input: (its first row, the taps that reach it, where they read dy)."""
+    phases = []
+    for first in range(min(stride, size)):
+        remainder = (first + padding) % stride
+        taps = tuple(u for u in range(kernel) if u * dilation % stride == remainder)
+        phases.append((first, taps, tuple((first + padding - u * dilation) // stride for u in taps)))
+    return phases
+
+
+def _gap(taps: tuple[int, ...]) -> int:
+    return taps[1] - taps[0] if len(taps) > 1 else 1
+
+
+def _correlate(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    y: Array,
+    stride: Pair,
+    rows: tuple[int, ...],
+    columns: tuple[int, ...],
+    groups: int,
+) -> None:
+    """y[n,o,i,j] = b[o] + Σ_c,u,v w[o,c,u,v] · x[n, c, i·s + rows[u], j·s + columns[v]], into y."""
+    n, c, h, w = x.shape
+    _, o, oh, ow = y.shape
+    plan = windows(n * groups, (c // groups, h, w), (oh, ow), stride, rows, columns, x.itemsize)
     with POOL as team:
         _conv(
-            _flat(x), _flat(weight), y.reshape(-1) if bias is None else _flat(bias), y.reshape(n * groups, o // groups, oh * ow),
-            n, groups, bias is not None, plan.band, plan.bands, plan.offsets, plan.shape, plan.columns, plan.phases,
-            POOL.scratch(plan.size, x.dtype), team,
+            _flat(x), _flat(weight), y.reshape(-1) if bias is None else _flat(bias),
+            y.reshape(n * groups, o // groups, oh * ow), groups, bias is not None, plan.band, plan.bands,
+            plan.offsets, plan.shape, plan.columns, plan.phases, POOL.scratch(plan.size, x.dtype), team,
         )  # fmt: skip
-    return y
 
 
 def _flat(x: Array) -> Array:
@@ -59,7 +178,9 @@ def _flat(x: Array) -> Array:
 
 
 @tasks
-def _conv_band(task, thread, x, weight, bias, y, groups, biased, band, bands, offsets, shape, columns, phases, scratch):  # type: ignore[no-untyped-def]
+def _conv_band(
+    task, thread, x, weight, bias, y, groups, biased, band, bands, offsets, shape, columns, phases, scratch
+):  # type: ignore[no-untyped-def]
     image, filters, pixels = task // bands, y.shape[1], y.shape[2]
     group = image % groups
     channels, height, width, out_width = shape[0], shape[1], shape[2], shape[5]
@@ -79,6 +200,47 @@ def _conv_band(task, thread, x, weight, bias, y, groups, biased, band, bands, of
 
 
 @jit
-def _conv(x, weight, bias, y, n, groups, biased, band, bands, offsets, shape, columns, phases, scratch, team):  # type: ignore[no-untyped-def]
+def _conv(x, weight, bias, y, groups, biased, band, bands, offsets, shape, columns, phases, scratch, team):  # type: ignore[no-untyped-def]
     how = (x, weight, bias, y, groups, biased, band, bands, offsets, shape, columns, phases, scratch)
-    _conv_band(team, n * groups * bands, how)
+    _conv_band(team, len(y) * bands, how)
+
+
+@tasks
+def _weight_grad_piece(
+    task, thread, x, dy, sums, channels, blocks, band, bands, offsets, shape, columns, phases, scratch, turned
+):  # type: ignore[no-untyped-def]
+    pieces, groups, taps, filters = sums.shape
+    block, group, piece = task % blocks, task // blocks % groups, task // (blocks * groups)
+    height, width, out_width = shape[1], shape[2], shape[5]
+    images, pixels = len(dy), dy.shape[2]
+    all_channels = len(x) // (images * height * width)
+    first_channel = block * channels
+    cg = all_channels // groups
+    here = min(channels, cg - first_channel)
+    of_block = (here, shape[1], shape[2], shape[3], shape[4], shape[5], shape[6], shape[7])
+    depth = taps // cg  # taps of one channel
+    copies = at(scratch, thread * scratch.shape[1])
+    dy_turned = offset(copies, turned)
+    result = at(sums, ((piece * groups + group) * taps + first_channel * depth) * filters)
+    begin = BLANK
+    for image in range(piece * images // pieces, (piece + 1) * images // pieces):
+        source = at(x, (image * all_channels + group * cg + first_channel) * height * width)
+        for number in range(bands):
+            first = number * band
+            count = min(band, pixels // out_width - first) * out_width
+            lay_out(source, copies, of_block, columns, phases, first, -1)
+            dy_here = at(dy, (image * groups + group) * filters * pixels + first * out_width)
+            row = transpose_padded(dy_here, pixels, dy_turned, filters, count)
+            rows_of_windows(
+                here * depth, filters, count, copies, at(offsets, 0), 1, dy_turned, row, 1,
+                result, filters, begin, result, 0,
+            )  # fmt: skip
+            begin = GO_ON
+
+
+@jit
+def _weight_grad(
+    x, dy, sums, channels, blocks, band, bands, offsets, shape, columns, phases, scratch, turned, team
+):  # type: ignore[no-untyped-def]
+    how = (x, dy, sums, channels, blocks, band, bands, offsets, shape, columns, phases, scratch, turned)
+    _weight_grad_piece(team, len(sums) * sums.shape[1] * blocks, how)

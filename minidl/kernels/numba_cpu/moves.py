@@ -12,14 +12,14 @@ from numba.extending import intrinsic
 
 from minidl.kernels.numba_cpu.tile import VECTOR_BYTES, get, lanes_of, offset, put
 
-__all__ = ["copy_row", "transpose"]
+__all__ = ["copy_row", "transpose", "transpose_padded"]
 
 WORD, INDEX = ir.IntType(64), ir.IntType(32)
 
 
 @intrinsic  # type: ignore[misc, unused-ignore]
-def _square(typing: Any, source: Any, source_row: Any, target: Any, target_row: Any) -> Any:
-    """Transpose one square, as wide as a vector.
+def _square(typing: Any, source: Any, source_row: Any, target: Any, target_row: Any, last: Any) -> Any:
+    """Transpose one square, as wide as a vector; rows after `last` are taken to be like it.
 
     Interleaving the first half of the rows with the second half, log₂ n times, is a transposition: each
     round moves one bit of a number's column into its row.
@@ -27,12 +27,12 @@ def _square(typing: Any, source: Any, source_row: Any, target: Any, target_row: 
     lanes = VECTOR_BYTES * 8 // source.dtype.bitwidth
 
     def build(context: Any, make: Any, signature: Any, args: Any) -> Any:
-        source, source_row, target, target_row = args
+        source, source_row, target, target_row, last = args
         vector = ir.VectorType(context.get_value_type(signature.args[0].dtype), lanes)
         size = VECTOR_BYTES // lanes
 
-        def row(start: Any, step: Any, i: int) -> Any:
-            place = make.gep(start, [make.mul(step, ir.Constant(WORD, i))])
+        def row(start: Any, step: Any, i: Any) -> Any:
+            place = make.gep(start, [make.mul(step, i)])
             return make.bitcast(place, vector.as_pointer())
 
         def shuffle(a: Any, b: Any, order: list[int]) -> Any:
@@ -40,7 +40,9 @@ def _square(typing: Any, source: Any, source_row: Any, target: Any, target_row: 
 
         rows = []
         for i in range(lanes):
-            rows.append(make.load(row(source, source_row, i)))
+            number = ir.Constant(WORD, i)
+            number = make.select(make.icmp_signed("<", number, last), number, last)
+            rows.append(make.load(row(source, source_row, number)))
             rows[-1].align = size
         half = lanes // 2
         low = [i // 2 + (i % 2) * lanes for i in range(lanes)]  # a₀ b₀ a₁ b₁ …
@@ -49,10 +51,32 @@ def _square(typing: Any, source: Any, source_row: Any, target: Any, target_row: 
             pairs = zip(rows[:half], rows[half:], strict=True)
             rows = [shuffle(a, b, order) for a, b in pairs for order in (low, high)]
         for i, value in enumerate(rows):
-            make.store(value, row(target, target_row, i)).align = size
+            make.store(value, row(target, target_row, ir.Constant(WORD, i))).align = size
         return context.get_dummy_value()
 
-    return types.void(source, types.intp, source, types.intp), build
+    return types.void(source, types.intp, source, types.intp, types.intp), build
+
+
+@numba.njit(nogil=True)
+def transpose_padded(source, source_row, target, rows, columns):  # type: ignore[no-untyped-def]
+    """As `transpose`, into rows as long as whole vectors; what stands after the last number is anything.
+
+    Returns:
+        The distance between the target's rows.
+    """
+    lanes = lanes_of(source)
+    target_row = -(-rows // lanes) * lanes
+    if columns < lanes:
+        for i in range(rows):
+            for j in range(columns):
+                put(target, j * target_row + i, get(source, i * source_row + j))
+        return target_row
+    for i in range(0, rows, lanes):
+        for start in range(0, columns, lanes):
+            j = min(start, columns - lanes)  # the last square may overlap the one before
+            here = offset(source, i * source_row + j)
+            _square(here, source_row, offset(target, j * target_row + i), target_row, rows - 1 - i)
+    return target_row
 
 
 @numba.njit(nogil=True)
@@ -62,21 +86,20 @@ def transpose(source, source_row, target, target_row, rows, columns):  # type: i
     whole_rows, whole_columns = rows // lanes * lanes, columns // lanes * lanes
     for i in range(0, whole_rows, lanes):
         for j in range(0, whole_columns, lanes):
-            _square(
-                offset(source, i * source_row + j), source_row, offset(target, j * target_row + i), target_row
-            )
+            here = offset(source, i * source_row + j)
+            _square(here, source_row, offset(target, j * target_row + i), target_row, lanes)
     for i in range(rows):
         for j in range(0 if i >= whole_rows else whole_columns, columns):
             put(target, j * target_row + i, get(source, i * source_row + j))
 
 
 @intrinsic  # type: ignore[misc, unused-ignore]
-def _copy_lanes(typing: Any, target: Any, source: Any, first: Any, end: Any, n: Any) -> Any:
-    """One vector: lanes `first` … `end − 1` come from the source, the others are 0; the first n are written."""
+def _copy_lanes(typing: Any, target: Any, source: Any, first: Any, end: Any) -> Any:
+    """Write one vector: lanes `first` … `end − 1` come from the source, the others are 0."""
     lanes = VECTOR_BYTES * 8 // source.dtype.bitwidth
 
     def build(context: Any, make: Any, signature: Any, args: Any) -> Any:
-        target, source, first, end, n = args
+        target, source, first, end = args
         vector = ir.VectorType(context.get_value_type(signature.args[0].dtype), lanes)
         words = ir.VectorType(WORD, lanes)
         suffix = f"v{lanes}f{VECTOR_BYTES * 8 // lanes}"
@@ -97,17 +120,20 @@ def _copy_lanes(typing: Any, target: Any, source: Any, first: Any, end: Any, n: 
         place = make.bitcast(source, vector.as_pointer())
         nought = ir.Constant(vector, None)
         value = call(f"llvm.masked.load.{suffix}.p0{suffix}", vector, place, align, inside, nought)
-        place = make.bitcast(target, vector.as_pointer())
-        call(f"llvm.masked.store.{suffix}.p0{suffix}", ir.VoidType(), value, place, align, compare("<", n))
+        make.store(value, make.bitcast(target, vector.as_pointer())).align = VECTOR_BYTES // lanes
         return context.get_dummy_value()
 
-    return types.void(source, source, types.intp, types.intp, types.intp), build
+    return types.void(source, source, types.intp, types.intp), build
 
 
 @numba.njit(nogil=True)
 def copy_row(target, source, shift, width, n):  # type: ignore[no-untyped-def]
-    """target[j] = source[j + shift] for j < n; what lies outside 0 … width − 1 of the source counts as 0."""
+    """target[j] = source[j + shift] for j < n; what lies outside 0 … width − 1 of the source counts as 0.
+
+    Whole vectors are written: up to a vector's width beyond n, to be overwritten by what comes there next.
+    (A store under a mask costs as much as ten others.)
+    """
     lanes = lanes_of(source)
     for j in range(0, n, lanes):
         here = j + shift
-        _copy_lanes(offset(target, j), offset(source, here), -here, width - here, n - j)
+        _copy_lanes(offset(target, j), offset(source, here), -here, width - here)

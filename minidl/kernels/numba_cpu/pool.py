@@ -73,7 +73,7 @@ class Pool:
 
         Only for a kernel that has entered the pool itself (`with POOL as team`), until it leaves it.
         """
-        row = -(-elements * dtype.itemsize // 64) * 64  # no two threads write to one cache line
+        row = -(-elements * dtype.itemsize // 64) * 64 + 64  # whole vectors may be written at the end
         size = row * self._threads + 64
         if self._scratch.size < size:
             self._scratch = np.empty(size, np.uint8)

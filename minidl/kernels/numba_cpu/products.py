@@ -71,7 +71,25 @@ def _steps(matrix: Array) -> tuple[Array, int, int]:
 
 
 @tasks
-def _block(task, thread, a, a_row, a_step, b, b_step, b_column, c, bias, first_k, depth, begin, first_column, n, down, across):  # type: ignore[no-untyped-def]
+def _block(
+    task,
+    thread,
+    a,
+    a_row,
+    a_step,
+    b,
+    b_step,
+    b_column,
+    c,
+    bias,
+    first_k,
+    depth,
+    begin,
+    first_column,
+    n,
+    down,
+    across,
+):  # type: ignore[no-untyped-def]
     m, all_columns = c.shape
     tasks_across = -(-n // across)
     i = task // tasks_across * down

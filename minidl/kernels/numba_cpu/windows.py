@@ -87,8 +87,7 @@ def windows(
     kept = band + spread
     copy = len(phases) * kept * out_width
     offsets = [
-        (channel * len(columns) + v) * copy
-        + (phases.index(a % stride[0]) * kept + step - first) * out_width
+        (channel * len(columns) + v) * copy + (phases.index(a % stride[0]) * kept + step - first) * out_width
         for channel in range(channels)
         for a, step in zip(rows, steps, strict=True)
         for v in range(len(columns))
