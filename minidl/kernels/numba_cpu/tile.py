@@ -143,7 +143,14 @@ class _Tile:
     """The instructions of one tile. `write` is the whole program; the methods below it are its words."""
 
     def __init__(
-        self, builder: Any, element: Any, rows: int, vectors: int, gather_a: bool, gather_b: bool, masked: bool
+        self,
+        builder: Any,
+        element: Any,
+        rows: int,
+        vectors: int,
+        gather_a: bool,
+        gather_b: bool,
+        masked: bool,
     ) -> None:
         self.builder, self.element = builder, element
         self.rows, self.vectors = range(rows), range(vectors)
@@ -160,7 +167,9 @@ class _Tile:
     ) -> None:  # fmt: skip
         make = self.builder
         if self.masked:
-            self.masks = [self.first_lanes(make.sub(columns, self.word(v * self.lanes))) for v in self.vectors]
+            self.masks = [
+                self.first_lanes(make.sub(columns, self.word(v * self.lanes))) for v in self.vectors
+            ]
         c_rows = [make.gep(c, [make.mul(c_row, self.word(i))]) for i in self.rows]
         if self.gather_a:
             a_at = [make.load(make.gep(a_row, [self.word(i)])) for i in self.rows]
@@ -219,7 +228,8 @@ class _Tile:
             return [[self.load(row, v) for v in self.vectors] for row in c_rows]
         if way == BY_ROW:
             return [
-                [self.spread(make.load(make.gep(bias, [self.word(i)])))] * len(self.vectors) for i in self.rows
+                [self.spread(make.load(make.gep(bias, [self.word(i)])))] * len(self.vectors)
+                for i in self.rows
             ]
         row = [self.load(bias, v) if way == BY_COLUMN else self.zero for v in self.vectors]
         return [row for _ in self.rows]
