@@ -209,7 +209,8 @@ def _conclude(report: Report) -> int:
         print(f"other programs used {report.busy:.1f} cores meanwhile: these figures are worth little")
     if report.geometric_mean is not None:
         count = len(report.group("workload"))
-        print(f"geometric mean of {count} training steps: {report.geometric_mean:.2f} × {report.opponent}")
+        steps = f"{count} training step{'s' * (count != 1)}"
+        print(f"geometric mean of {steps}: {report.geometric_mean:.2f} × {report.opponent}")
     if report.slower:
         print(f"slower than {report.opponent}:")
         for row in sorted(report.slower, key=lambda row: row["ratio"]):

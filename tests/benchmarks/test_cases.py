@@ -1,0 +1,132 @@
+"""What is measured: the same on both sides, the networks that are promised, and found by their names."""
+
+import re
+
+import numpy as np
+import pytest
+
+from minidl import models, nn
+from minidl.bench import CASES, networks, select
+from minidl.bench.agree import check_agreement
+from minidl.bench.cases import PARTS, batch, factors, weights
+from minidl.bench.minidl_side import MinidlSide
+from minidl.errors import MinidlError
+
+HUGE = {"matmul-1024", "matmul-2048", "conv-vgg-512"}
+
+
+def shapes(model):
+    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+
+
+def stepped(side, case, size):
+    made = side(case, size)
+    made.clear()
+    for part in made.parts.values():
+        part()
+    return made
+
+
+def small(case):
+    """A batch that is quick; a loss keeps its own, for its upstream gradient is its mean."""
+    return None if case.kind in ("product", "loss") else 3
+
+
+@pytest.mark.parametrize("name", sorted(set(CASES) - HUGE))
+def test_both_sides_compute_the_same(name):
+    pytest.importorskip("torch")
+    from minidl.bench.torch_side import TorchSide
+
+    case = CASES[name]
+    ours, theirs = (stepped(side, case, small(case)) for side in (MinidlSide, TorchSide))
+    assert tuple(ours.parts) == tuple(theirs.parts) == PARTS[case.kind]
+    results = ours.results()
+    check_agreement(
+        results, theirs.results(), case.random, "network" if case.kind == "train" else "one layer"
+    )
+    if case.kind == "train":
+        assert results.keys() == {"loss", *(f"gradient of {name}" for name in shapes(ours.model))}
+    assert any(np.any(np.asarray(values) != 0) for values in results.values())
+
+
+@pytest.mark.parametrize("network", networks.__all__)
+def test_networks_have_the_same_parameters_on_both_sides(network):
+    torch = pytest.importorskip("torch")
+    make = getattr(networks, network)
+    assert shapes(make(nn)) == shapes(make(torch.nn))
+
+
+def test_lenet5_is_the_one_in_models():
+    assert list(shapes(networks.lenet5(nn)).values()) == list(shapes(models.LeNet5()).values())
+
+
+def test_the_workloads_are_those_promised():
+    sizes = {case.name: case.shape for case in CASES.values() if case.group == "workload"}
+    assert sizes == {
+        "mlp-64": (64, 784),
+        "mlp-512": (512, 784),
+        "lenet5-64": (64, 1, 28, 28),
+        "cnn-64": (64, 1, 28, 28),
+        "vgg-small-32": (32, 3, 32, 32),
+    }
+    assert all(case.optimizer[0] == "SGD" for case in CASES.values() if case.group == "workload")
+
+
+def test_a_training_step_changes_every_parameter():
+    case = CASES["lenet5-64"]
+    side = MinidlSide(case, 3)
+    before = weights(shapes(side.model))
+    side.parts["step"]()
+    for name, parameter in side.model.named_parameters():
+        change = before[name] - parameter.data  # = lr · gradient
+        np.testing.assert_allclose(change, 1e-3 * parameter.grad, atol=1e-6, err_msg=name)
+        assert change.any(), name
+
+
+def test_inputs_and_weights_are_the_same_every_time():
+    case = CASES["mlp-64"]
+    for first, second in zip(batch(case), batch(case), strict=True):
+        np.testing.assert_array_equal(first, second)
+    x, target = batch(case, 5)
+    assert (x.shape, x.dtype, target.shape) == ((5, 784), np.float32, (5,))
+    drawn = weights({"0.weight": (7, 3), "1.weight": (4,), "1.bias": (4,)})
+    assert drawn["0.weight"].std() > 0.3
+    assert abs(drawn["1.weight"] - 1).max() <= 0.1
+    assert abs(drawn["1.bias"]).max() <= 0.1
+
+
+def test_a_products_factors_lie_in_memory_as_in_a_layer():
+    x, w = factors(CASES["matmul-64x400x120"])  # y = x Wᵀ
+    assert (x.shape, w.shape) == ((64, 400), (400, 120))
+    assert x.flags.c_contiguous
+    assert w.flags.f_contiguous
+    dy, x = factors(CASES["matmul-64x400x120-dw"])  # dW = dyᵀ x
+    assert (dy.shape, x.shape) == ((120, 64), (64, 400))
+    assert dy.flags.f_contiguous
+    assert x.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        (["mlp-64"], {"mlp-64"}),  # a whole name is that case alone
+        (["sgd-*"], {"sgd-mlp", "sgd-lenet5", "sgd-vgg-small"}),
+        (["maxpool"], {"maxpool-2x2", "maxpool-3x3"}),
+        (["dropout", "softmax"], {"dropout", "softmax"}),
+    ],
+)
+def test_patterns(patterns, names):
+    assert {case.name for case in select(patterns)} == names
+
+
+def test_without_patterns_everything_or_what_is_quick():
+    assert select() == list(CASES.values())
+    quick = select(quick=True)
+    assert {case.group for case in quick} == {"workload", "operation"}
+    assert len(quick) < 20
+
+
+@pytest.mark.parametrize("patterns", [["nothing"], ["mlp", "conv-x*"]])
+def test_a_pattern_that_fits_nothing_is_named(patterns):
+    with pytest.raises(MinidlError, match=re.escape(f"got {patterns[-1]!r}")):
+        select(patterns)
