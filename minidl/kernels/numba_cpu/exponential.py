@@ -1,0 +1,81 @@
+"""eˣ and log(1 + e) for compiled loops, written so that they run in vector lanes, as the C library's do not.
+
+In float32 they are polynomials, right to about the last digit. In float64, where correctness is proved
+and speed is secondary, they are the C library's.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from minidl.kernels.numba_cpu.jit import jit
+
+__all__ = ["exp", "log1p"]
+
+LOG2_E = np.float32(1 / math.log(2))
+LN2_HIGH = np.float32(0.693359375)  # few digits, so that its product with a whole number is exact
+LN2_LOW = np.float32(math.log(2) - 0.693359375)
+WHOLE = np.float32(1.5 * 2**23)  # a float32 of this size has no digits after the point: adding it rounds
+LOWEST, HIGHEST = np.float32(-104), np.float32(88.75)  # e to these is 0 and ∞
+HALF, ONE, TWO = np.float32(0.5), np.float32(1), np.float32(2)
+E2, E3, E4, E5, E6 = (np.float32(c) for c in (0.49999993, 0.1666652, 0.04166839, 0.00836878, 0.00138145))
+L3, L5, L7, L9, L11, L13, L15 = (np.float32(2 / k) for k in (3, 5, 7, 9, 11, 13, 15))
+
+
+def exp(x: float) -> float:
+    """eˣ, in x's dtype, for every x from −∞ to ∞."""
+    return float(np.exp(x))
+
+
+def log1p(x: float) -> float:
+    """log(1 + x), in x's dtype, for x from 0 to 1 only."""
+    return math.log1p(x)
+
+
+@jit
+def _exp32(x: float) -> float:
+    """eˣ = 2ⁿ eʳ with whole n and |r| ≤ ½ ln 2, where a polynomial of degree 6 suffices."""
+    x = LOWEST if x < LOWEST else x
+    x = HIGHEST if x > HIGHEST else x
+    n = (x * LOG2_E + WHOLE) - WHOLE  # rounded
+    r = (x - n * LN2_HIGH) - n * LN2_LOW
+    e = ONE + (r + r * r * (E2 + r * (E3 + r * (E4 + r * (E5 + r * E6)))))
+    # 2ⁿ in two factors, for n goes further down and up than the exponent of one float32
+    half = (n * HALF + WHOLE) - WHOLE
+    return e * _power_of_2(half) * _power_of_2(n - half)
+
+
+@jit
+def _power_of_2(n: float) -> float:
+    """2ⁿ for a whole n from −126 to 127: the sum with WHOLE has n in its last bits, from which it moves
+    to where a float32 has its exponent.
+    """
+    bits = np.float32(n + WHOLE).view(np.int32)
+    return np.int32((bits << 23) + (127 << 23)).view(np.float32)
+
+
+@jit
+def _log1p32(x: float) -> float:
+    """log(1 + x) = 2 artanh s with s = x / (2 + x), which is at most ⅓."""
+    s = x / (TWO + x)
+    z = s * s
+    tail = L3 + z * (L5 + z * (L7 + z * (L9 + z * (L11 + z * (L13 + z * L15)))))
+    return s * TWO + s * z * tail
+
+
+@overload(exp)
+def _exp(x):  # type: ignore[no-untyped-def]
+    if x == types.float32:
+        return lambda x: _exp32(x)
+    return lambda x: math.exp(x)
+
+
+@overload(log1p)
+def _log1p(x):  # type: ignore[no-untyped-def]
+    if x == types.float32:
+        return lambda x: _log1p32(x)
+    return lambda x: math.log1p(x)
