@@ -28,6 +28,17 @@ def geometry(rng, *, pool: bool):
             return (int(h), int(w)), (int(kh), int(kw)), stride, padding, dilation, tuple(sizes)
 
 
+def matmul(rng, dtype):
+    m, k, n = (int(v) for v in rng.choice([0, 1, 2, 3, 7, 17, 33, 50, 70], 3))
+    return rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+
+
+def linear(rng, dtype):
+    x, turned = matmul(rng, dtype)
+    bias = rng.standard_normal(turned.shape[1]).astype(dtype) if rng.random() < 0.5 else None
+    return x, turned.T.copy(), bias
+
+
 def batch(rng):
     return int(rng.choice([0, 1, 2, 3]))
 
@@ -115,6 +126,8 @@ def sum_channels(rng, dtype):
 ARGUMENTS = {
     function.__name__: function
     for function in (
+        matmul,
+        linear,
         conv2d,
         conv2d_weight_grad,
         conv2d_input_grad,

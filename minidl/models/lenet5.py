@@ -84,5 +84,8 @@ class LeNet5(Module):
         dy = self.conv2.backward(self.relu2.backward(self.pool2.backward(dy)))  # (N, 6, 14, 14)
         return self.conv1.backward(self.relu1.backward(self.pool1.backward(dy)))  # (N, in_channels, 28, 28)
 
+    def _data_layer(self) -> Module:
+        return self.conv1
+
     def extra_repr(self) -> str:
         return f"num_classes={self.num_classes}, in_channels={self.in_channels}"

@@ -66,6 +66,9 @@ class MLP(Module):
     def backward(self, dy: Array) -> Array:
         return self.layers.backward(dy)
 
+    def _data_layer(self) -> Module | None:
+        return self.layers._data_layer()
+
     def extra_repr(self) -> str:
         return (
             f"in_features={self.in_features}, hidden={self.hidden}, out_features={self.out_features}, "

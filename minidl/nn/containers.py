@@ -44,8 +44,17 @@ class Sequential(Module):
     def backward(self, dy: Array) -> Array:
         # dx = (∂f₁/∂x)ᵀ … (∂fₙ/∂fₙ₋₁)ᵀ dy, taken from the right
         for layer in reversed(list(self)):
-            dy = layer.backward(dy)  # eq. 4.5: each hands its gradient on
+            if dy is None:  # what stands before the layer that meets the data: `no_input_grad`
+                layer.forget()
+            else:
+                dy = layer.backward(dy)  # eq. 4.5: each hands its gradient on
         return dy if len(self) else dy.copy()
+
+    def _data_layer(self) -> Module | None:
+        for layer in self:
+            if any(True for _ in layer.parameters()):
+                return layer._data_layer()
+        return None
 
     def __len__(self) -> int:
         return sum(1 for _ in self.children())

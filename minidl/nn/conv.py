@@ -99,14 +99,19 @@ class Conv2d(Module):
         self.remember(x, output=y)
         return y
 
-    def backward(self, dy: Array) -> Array:
+    def backward(self, dy: Array) -> Array | None:
         # dW = Σ_n dy · columnsᵀ    db = Σ dy    dx = fold(Wᵀ · dy)
         dy, x = self.recall(dy)
         how = (self.stride, self.padding, self.dilation, self.groups)
         self.weight.add_grad(kernels.conv2d_weight_grad(dy, x, self.weight.shape, *how))
         if self.bias is not None:
-            self.bias.add_grad(dy.sum(axis=(0, 2, 3)))
+            self.bias.add_grad(kernels.sum_channels(dy))
+        if not self._input_grad:
+            return None
         return kernels.conv2d_input_grad(dy, self.weight.astype(dy.dtype), x.shape, *how)
+
+    def _data_layer(self) -> Module:
+        return self
 
     def extra_repr(self) -> str:
         return (

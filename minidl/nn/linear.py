@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
+from minidl import kernels
 from minidl.array import Array
 from minidl.kernels.geometry import whole
 from minidl.nn import init
@@ -62,22 +63,31 @@ class Linear(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_input(x, "*", self.in_features)
-        y = x @ self.weight.astype(x.dtype).T  # (*, out)  eq. 12.1
-        if self.bias is not None:
-            y = y + self.bias.astype(x.dtype)
+        weight = self.weight.astype(x.dtype)
+        bias = None if self.bias is None else self.bias.astype(x.dtype)
+        y = kernels.linear(self._rows(x), weight, bias)  # x Wᵀ + b  eq. 12.1
+        y = y.reshape(*x.shape[:-1], self.out_features)  # (*, out)
         self.remember(x, output=y)
         return y
 
-    def backward(self, dy: Array) -> Array:
+    def backward(self, dy: Array) -> Array | None:
         # dW = dyᵀ x    db = Σ dy    dx = dy W
         dy, x = self.recall(dy)
-        n = math.prod(x.shape[:-1])  # all leading dimensions are one batch
-        dy2 = dy.reshape(n, self.out_features)  # (N, out)
-        x2 = x.reshape(n, self.in_features)  # (N, in)
-        self.weight.add_grad(dy2.T @ x2)  # (out, in)  eq. 12.2
+        dy, x2 = self._rows(dy), self._rows(x)  # (N, out), (N, in)
+        self.weight.add_grad(kernels.matmul(dy.T, x2))  # (out, in)  eq. 12.2
         if self.bias is not None:
-            self.bias.add_grad(dy2.sum(axis=0))  # (out,)  eq. 12.3
-        return dy @ self.weight.astype(dy.dtype)  # (*, in)  eq. 12.4
+            self.bias.add_grad(kernels.sum_rows(dy))  # (out,)  eq. 12.3
+        if not self._input_grad:
+            return None
+        return kernels.matmul(dy, self.weight.astype(dy.dtype)).reshape(x.shape)  # (*, in)  eq. 12.4
+
+    @staticmethod
+    def _rows(x: Array) -> Array:
+        """All leading dimensions are one batch."""
+        return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # (N, features)
+
+    def _data_layer(self) -> Module:
+        return self
 
     def extra_repr(self) -> str:
         return (

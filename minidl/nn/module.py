@@ -50,6 +50,7 @@ class Module:
     training: bool = True
     _remembering: bool = False  # eval() keeps nothing for backward, unless asked
     _memory: Memory | None = None
+    _input_grad: bool = True  # no_input_grad() switches it off in the layer that meets the data
     _buffer_names: tuple[str, ...] = ()
     _sizes: ClassVar[tuple[str, ...]] = ()  # the constructor arguments that name this layer in messages
     _first_input_only: ClassVar[bool] = False  # a loss gives no gradient of its target
@@ -99,6 +100,33 @@ class Module:
             )
         self._memory = None
         return dy.astype(memory.dtype, copy=False), *memory.saved
+
+    def forget(self) -> None:
+        """Let go of what forward remembered, here and in all modules below."""
+        for module in self.modules():
+            module._memory = None
+
+    @contextmanager
+    def no_input_grad(self) -> Iterator[Self]:
+        """For one block, `backward` need not compute the gradient of the network's own input.
+
+        Nobody changes the data to lower the loss, so in training this gradient is computed and thrown
+        away; PyTorch leaves it out unless `x.requires_grad` is set. Inside the block `backward` returns
+        None where that saves work (a network whose first layer with parameters is a Linear or Conv2d).
+        """
+        layer = self._data_layer()
+        if layer is None:
+            yield self
+            return
+        before, layer._input_grad = layer._input_grad, False
+        try:
+            yield self
+        finally:
+            layer._input_grad = before
+
+    def _data_layer(self) -> Module | None:
+        """The layer that alone meets the network's input and can leave out its gradient, if there is one."""
+        return None
 
     # ---------------------------------------------------------------- clear errors
 

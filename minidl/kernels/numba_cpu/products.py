@@ -37,7 +37,7 @@ rows_of_c = make_rows()
 def matmul(a: Array, b: Array) -> Array:
     """As the reference."""
     c = np.empty((len(a), b.shape[1]), a.dtype)
-    return _product(a, b, c, c, BLANK)
+    return _product(a, b, c, c.reshape(-1), BLANK)
 
 
 @products.linear.register(np.ndarray)
@@ -45,7 +45,7 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Array:
     """As the reference; the sums begin with the bias."""
     y = np.empty((len(x), len(weight)), x.dtype)
     if bias is None:
-        return _product(x, weight.T, y, y, BLANK)
+        return _product(x, weight.T, y, y.reshape(-1), BLANK)
     return _product(x, weight.T, y, np.ascontiguousarray(bias), BY_COLUMN)
 
 
