@@ -18,6 +18,7 @@ import numpy as np
 from minidl.array import Array
 from minidl.kernels import conv
 from minidl.kernels.geometry import Pair, output_sizes
+from minidl.kernels.numba_cpu import winograd
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.moves import transpose_padded
 from minidl.kernels.numba_cpu.pool import POOL
@@ -113,6 +114,9 @@ def conv2d_weight_grad(
     blocks = -(-cg // channels)
     pieces = min(n, -(-8 // (blocks * groups)))
     rows, columns = _shifts(kh, kw, padding, dilation)
+    three = _three_in_a_row(rows) == _three_in_a_row(columns) == 1
+    if three and stride == (1, 1) and groups == 1 and winograd.pays(cg, o, oh, ow):
+        return winograd.weight_grad(np.ascontiguousarray(dy), np.ascontiguousarray(x), rows[0], columns[0])
     plan = windows(TASKS, (channels, h, w), (oh, ow), stride, rows, columns, x.itemsize)
     sums = np.empty((pieces, groups, cg * kh * kw, o // groups), x.dtype)
     turned = -(-o // groups // 16) * 16 * plan.band * ow  # dyᵀ of a band
@@ -164,6 +168,12 @@ def _correlate(
     """y[n,o,i,j] = b[o] + Σ_c,u,v w[o,c,u,v] · x[n, c, i·s + rows[u], j·s + columns[v]], into y."""
     n, c, h, w = x.shape
     _, o, oh, ow = y.shape
+    turn = _three_in_a_row(rows), _three_in_a_row(columns)
+    if all(turn) and stride == (1, 1) and groups == 1 and winograd.pays(c, o, oh, ow):
+        weight = np.ascontiguousarray(weight[:, :, :: turn[0], :: turn[1]])
+        bias = None if bias is None else np.ascontiguousarray(bias)
+        winograd.correlate(np.ascontiguousarray(x), weight, bias, y, min(rows), min(columns))
+        return
     plan = windows(n * groups, (c // groups, h, w), (oh, ow), stride, rows, columns, x.itemsize)
     with POOL as team:
         _conv(
@@ -171,6 +181,13 @@ def _correlate(
             y.reshape(n * groups, o // groups, oh * ow), groups, bias is not None, plan.band, plan.bands,
             plan.offsets, plan.shape, plan.columns, plan.phases, POOL.scratch(plan.size, x.dtype), team,
         )  # fmt: skip
+
+
+def _three_in_a_row(shifts: tuple[int, ...]) -> int:
+    """1 for three neighbours, −1 for three in reverse, 0 for all else."""
+    if len(shifts) != 3 or shifts[0] - shifts[1] != shifts[1] - shifts[2]:
+        return 0
+    return {-1: 1, 1: -1}.get(shifts[0] - shifts[1], 0)
 
 
 def _flat(x: Array) -> Array:
