@@ -70,16 +70,18 @@ def conv2d_input_grad(rng, dtype):
 
 
 def max_pool2d(rng, dtype):
-    size, kernel, stride, padding, dilation, _ = geometry(rng, pool=True)
+    size, *how, _ = geometry(rng, pool=True)
+    if rng.random() < 0.4:  # the commonest window, in images of every width up to some vectors'
+        size, how = tuple(rng.integers(2, 45, 2)), [(2, 2), (2, 2), (0, 0), (1, 1)]
     x = rng.integers(-4, 3, (batch(rng), 3, *size)).astype(dtype)  # integers: many ties
     x[rng.random(x.shape) < 0.05] = rng.choice([np.nan, -np.inf, np.inf])
-    return x, kernel, stride, padding, dilation, bool(rng.random() < 0.5)
+    return x, *how, bool(rng.random() < 0.5)
 
 
 def max_pool2d_input_grad(rng, dtype):
     x, *how = max_pool2d(rng, dtype)
-    y, indices = kernels.max_pool2d.reference(x, *how)
-    return rng.standard_normal(y.shape).astype(dtype), indices, x.shape
+    y, winners = kernels.max_pool2d.reference(x, *how)
+    return rng.standard_normal(y.shape).astype(dtype), winners, x.shape, *how
 
 
 def avg_pool_how(rng):
@@ -123,6 +125,36 @@ def sum_channels(rng, dtype):
     return (rng.standard_normal((batch(rng), int(rng.integers(0, 4)), *pixels)).astype(dtype),)
 
 
+def cross_entropy(rng, dtype):
+    rows, classes = int(rng.choice([0, 1, 5, 700])), int(rng.integers(1, 30))
+    x = (3 * rng.standard_normal((rows, classes))).astype(dtype)
+    x[rng.random(rows) < 0.1] += 300
+    x[rng.random(x.shape) < 0.02] = rng.choice([np.nan, -np.inf, -1e4])
+    weight = rng.choice([0, 0.5, 1, 3], classes).astype(dtype) if rng.random() < 0.5 else None
+    smoothing = 0.2 if rng.random() < 0.5 and np.isfinite(x).all() else 0.0
+    if rng.random() < 0.2:
+        return x, rng.random(x.shape).astype(dtype), weight, -100, smoothing
+    ignored = int(rng.choice([-100, 0]))
+    labels = rng.integers(0, classes, rows).astype(rng.choice([np.int64, np.int32, np.uint8]))
+    if labels.dtype == np.int64:
+        labels[rng.random(rows) < 0.2] = ignored
+    return x, labels, weight, ignored, smoothing
+
+
+def cross_entropy_with_logits(rng, dtype):
+    shape = [(0, 3), (), (5,), (50, 3, 70)][rng.integers(4)]
+    x = np.asarray(5 * rng.standard_normal(shape)).astype(dtype)
+    x[rng.random(shape) < 0.05] = rng.choice([np.nan, -1e4, 1e4])
+    t = np.asarray(rng.random(shape)).astype(dtype)
+    weights = [np.asarray(rng.random(shape[-1:])).astype(dtype) if rng.random() < 0.2 else None for _ in "wv"]
+    return x, t, *weights
+
+
+def squared_error(rng, dtype):
+    shape = [(0, 3), (), (5,), (50, 3, 70)][rng.integers(4)]
+    return tuple(np.asarray(rng.standard_normal(shape)).astype(dtype) for _ in range(2))
+
+
 ARGUMENTS = {
     function.__name__: function
     for function in (
@@ -139,5 +171,8 @@ ARGUMENTS = {
         adaptive_avg_pool2d_input_grad,
         sum_rows,
         sum_channels,
+        cross_entropy,
+        cross_entropy_with_logits,
+        squared_error,
     )
 }

@@ -18,6 +18,7 @@ from kernel_arguments import ARGUMENTS
 
 from minidl import models, nn
 from minidl.kernels import conv, pooling
+from minidl.kernels import loss as loss_kernels
 from minidl.kernels.registry import KERNELS, use_backend
 from minidl.nn import batchnorm, loss
 from minidl.testing import CHECKS, Bug, planted
@@ -74,29 +75,29 @@ LAYER_BUGS = [
     (nn.Conv2d, Bug("groups mix", conv, "conv2d", "(rows @ columns)", "(rows[::-1] @ columns)")),
     (nn.Conv2d, Bug("weight gradient is a mean over images", conv, "conv2d_weight_grad", ".sum(axis=0)", ".mean(axis=0)")),
     (nn.Conv2d, Bug("input gradient with the filters in reverse", conv, "conv2d_input_grad", "rows.swapaxes(1, 2) @ dy", "rows[:, ::-1].swapaxes(1, 2) @ dy")),
-    (nn.MaxPool2d, Bug("max-pool pads with 0", pooling, "max_pool2d", "outside=-math.inf", "outside=0.0")),
-    (nn.MaxPool2d, Bug("max-pool takes the minimum", pooling, "max_pool2d", "cells.argmax(axis=-1)", "cells.argmin(axis=-1)")),
-    (nn.MaxPool2d, Bug("max-pool's gradient overwrites", pooling, "max_pool2d_input_grad", "np.add.at(dx, (images, indices.reshape(n * c, cells)), dy.reshape(n * c, cells))", "dx[images, indices.reshape(n * c, cells)] = dy.reshape(n * c, cells)")),
-    (nn.AvgPool2d, Bug("average counts the padding always", pooling, "_counts", "if count_include_pad else (0, size)", "if True else (0, size)")),
+    (nn.MaxPool2d, Bug("max-pool pads with 0", pooling, "max_pool2d", "wins &= inside[:, :, u, v]", "cell = np.where(inside[:, :, u, v], cell, 0)")),
+    (nn.MaxPool2d, Bug("max-pool takes the minimum", pooling, "max_pool2d", "(cell > y)", "(cell < y)")),
+    (nn.MaxPool2d, Bug("max-pool's gradient goes to every cell", pooling, "max_pool2d_input_grad", "winners[:, :, None, None] == taps", "taps >= 0")),
+    (nn.AvgPool2d, Bug("average counts the padding always", pooling, "window_counts", "if count_include_pad else (0, size)", "if True else (0, size)")),
     (nn.AvgPool2d, Bug("average never divides the gradient", pooling, "avg_pool2d_input_grad", "dy / counts.astype(dy.dtype)", "dy / counts.astype(dy.dtype) ** 0")),
-    (nn.AvgPool2d, Bug("overhanging windows count beyond the end", pooling, "_counts", "np.minimum(start + cells, high)", "start + cells")),
+    (nn.AvgPool2d, Bug("overhanging windows count beyond the end", pooling, "window_counts", "np.minimum(start + cells, high)", "start + cells")),
     (nn.AdaptiveAvgPool2d, Bug("adaptive windows do not overlap", pooling, "_adaptive_windows", "-(-(i + 1) * size // windows)", "max(i * size // windows + 1, (i + 1) * size // windows)")),
     (nn.AdaptiveAvgPool2d, Bug("adaptive gradient is not shared", pooling, "adaptive_avg_pool2d_input_grad", " / cells", " * 1.0")),
-    (nn.MSELoss, Bug("squared error without its 2", nn.MSELoss, "backward", "2 * error", "error")),
-    (nn.MSELoss, Bug("squared error with its sign turned", nn.MSELoss, "forward", "error = prediction - target", "error = target - prediction")),
+    (nn.MSELoss, Bug("squared error without its 2", nn.MSELoss, "backward", "2 * self._share", "self._share")),
+    (nn.MSELoss, Bug("squared error with its sign turned", loss_kernels, "squared_error", "error = prediction - target", "error = target - prediction")),
     (nn.MSELoss, Bug("the mean is a sum on the way back", loss._Loss, "_share", "if self.reduction != \"mean\"", "if True")),
     (nn.MSELoss, Bug("targets broadcast", loss._Loss, "check_same_shape", "if prediction.shape != target.shape:", "if prediction.ndim != target.ndim:")),
-    (nn.BCEWithLogitsLoss, Bug("binary cross-entropy overflows", nn.BCEWithLogitsLoss, "forward", "np.maximum(-x, 0) + np.log1p(e)", "np.log1p(np.exp(-x))")),
-    (nn.BCEWithLogitsLoss, Bug("pos_weight lost on the way back", nn.BCEWithLogitsLoss, "backward", "((v - 1) * t + 1)", "1")),
-    (nn.BCEWithLogitsLoss, Bug("weight lost on the way back", nn.BCEWithLogitsLoss, "backward", "dx = w * (", "dx = (")),
-    (nn.CrossEntropyLoss, Bug("cross-entropy without q", nn.CrossEntropyLoss, "backward", "keepdims=True) - q)", "keepdims=True))")),
-    (nn.CrossEntropyLoss, Bug("weights do not scale the softmax", nn.CrossEntropyLoss, "backward", "p * q.sum(axis=1, keepdims=True)", "p * (q.sum(axis=1, keepdims=True) != 0)")),
-    (nn.CrossEntropyLoss, Bug("ignored positions count", nn.CrossEntropyLoss, "_wanted", "q *= weight * kept[:, None]", "q *= weight")),
-    (nn.CrossEntropyLoss, Bug("mean over positions, not weights", nn.CrossEntropyLoss, "_wanted", "(weight[inside] * kept).sum()", "kept.sum()")),
-    (nn.CrossEntropyLoss, Bug("smoothing takes nothing from the truth", nn.CrossEntropyLoss, "_wanted", "q[np.arange(rows), inside] += 1 - smooth", "q[np.arange(rows), inside] += 1")),
-    (nn.CrossEntropyLoss, Bug("cross-entropy overflows", nn.CrossEntropyLoss, "forward", "x - x.max(axis=1, keepdims=True, initial=-np.inf)", "x")),
+    (nn.BCEWithLogitsLoss, Bug("binary cross-entropy overflows", loss_kernels, "cross_entropy_with_logits", "np.maximum(-x, 0) + np.log1p(e)", "np.log1p(np.exp(-x))")),
+    (nn.BCEWithLogitsLoss, Bug("pos_weight lost on the way back", loss_kernels, "cross_entropy_with_logits", "((v - 1) * t + 1) * (sigmoid - 1)", "(sigmoid - 1)")),
+    (nn.BCEWithLogitsLoss, Bug("weight lost on the way back", loss_kernels, "cross_entropy_with_logits", "return losses, w * (", "return losses, (")),
+    (nn.CrossEntropyLoss, Bug("cross-entropy without q", loss_kernels, "cross_entropy", "keepdims=True) - q ", "keepdims=True) ")),
+    (nn.CrossEntropyLoss, Bug("weights do not scale the softmax", loss_kernels, "cross_entropy", "sums * q.sum(axis=1, keepdims=True)", "sums * (q.sum(axis=1, keepdims=True) != 0)")),
+    (nn.CrossEntropyLoss, Bug("ignored positions count", loss_kernels, "_wanted", "q *= weight * kept[:, None]", "q *= weight")),
+    (nn.CrossEntropyLoss, Bug("mean over positions, not weights", loss_kernels, "_wanted", "(weight[inside] * kept).sum(", "kept.sum(")),
+    (nn.CrossEntropyLoss, Bug("smoothing takes nothing from the truth", loss_kernels, "_wanted", "q[np.arange(rows), inside] += 1 - label_smoothing", "q[np.arange(rows), inside] += 1")),
+    (nn.CrossEntropyLoss, Bug("cross-entropy overflows", loss_kernels, "cross_entropy", "x - x.max(axis=1, keepdims=True, initial=-np.inf)", "x")),
     (nn.CrossEntropyLoss, Bug("classes land on the wrong axis", nn.CrossEntropyLoss, "backward", "shape[1]), -1, 1)", "shape[1]), 1, -1).reshape(shape)")),
-    (nn.CrossEntropyLoss, Bug("labels are not checked", nn.CrossEntropyLoss, "_wanted", "if wrong.any():", "if False:")),
+    (nn.CrossEntropyLoss, Bug("labels are not checked", loss_kernels, "check_labels", "if wrong.any():", "if False:")),
     (nn.Sequential, Bug("backward in forward's order", nn.Sequential, "backward", "reversed(list(self))", "list(self)")),
     (models.LeNet5, Bug("LeNet-5 skips a ReLU on the way back", models.LeNet5, "backward", "self.relu1.backward(self.pool1.backward(dy))", "self.pool1.backward(dy)")),
 ]  # fmt: skip
@@ -147,11 +148,25 @@ def test_every_layer_and_loss_has_a_planted_bug():
 
 # (what is wrong, the kernel, the compiled loop in the file of its twin, the line, what stands there instead)
 NUMBA_BUGS = [
-    ("a compiled max-pool whose padding wins", "max_pool2d", "_max_pool", "best = -math.inf", "best = 0.0"),
-    ("a compiled max-pool that swallows NaN", "max_pool2d", "_max_pool", "or (value != value and best == best)", ""),
-    ("a compiled max-pool that takes the last of equals", "max_pool2d", "_max_pool", "if value > best", "if value >= best"),
-    ("a compiled max-pool that ignores the dilation", "max_pool2d", "_max_pool", "row = top + u * dh", "row = top + u"),
-    ("a compiled scatter that overwrites", "max_pool2d_input_grad", "_scatter_add", "+= dy[image, cell]", "= dy[image, cell]"),
+    ("a compiled max-pool whose padding wins", "max_pool2d", "_max_general_task", "best[j] = -math.inf", "best[j] = 0.0"),
+    ("a compiled max-pool that swallows NaN", "max_pool2d", "_running_maximum", "| ((value != value) & (before == before))", ""),
+    ("a compiled max-pool that takes the last of equals", "max_pool2d", "_running_maximum", "(value > before)", "(value >= before)"),
+    ("a compiled max-pool that ignores the dilation", "max_pool2d", "_max_general_task", "top + u * dh) * w", "top + u) * w"),
+    ("a compiled max-pool that lets the padding win", "max_pool2d", "_max_general_task", "taps[j] = u_first * kw + v_first", "taps[j] = 0"),
+    ("a compiled 2×2 max-pool of neighbouring rows", "max_pool2d", "_max_simple_task", "image * h + 2 * i", "image * h + i"),
+    ("a compiled max-pool's gradient that overwrites", "max_pool2d_input_grad", "_spread_general_task", "+= dy[place]", "= dy[place]"),
+    ("a compiled 2×2 gradient that leaves the last column", "max_pool2d_input_grad", "_spread_simple_task", "dx[top + w - 1] = 0", "dx[top + w - 1] = 1"),
+    ("a compiled 2×2 gradient that leaves the last row", "max_pool2d_input_grad", "_spread_simple_task", "if h % 2:", "if h % 2 and w % 2 == 0:"),
+    ("a compiled cross-entropy that is ignored never", "cross_entropy", "_cross_entropy", "if label != ignore_index:", "if True:"),
+    ("a compiled cross-entropy that divides by rows", "cross_entropy", "_cross_entropy", "divisor += weight[label] if len(weight) else 1.0", "divisor += 1.0"),
+    ("a compiled cross-entropy without the truth's share", "cross_entropy", "_some_rows", "gradient[label] -= wanted", "pass"),
+    ("a compiled cross-entropy smooths without weights", "cross_entropy", "_smooth", "weight[c] if len(weight) else x.dtype.type(1)", "1"),
+    ("a compiled cross-entropy that overflows", "cross_entropy", "_exponentials", "exp(x[c] - largest)", "exp(x[c] + largest)"),
+    ("a compiled maximum that leaves out the rest", "cross_entropy", "_largest", "a = max(a, x[i])\n    return", "pass\n    return"),
+    ("a compiled binary cross-entropy of the wrong sign", "cross_entropy_with_logits", "_binary_piece", "max(-z, zero)", "max(z, zero)"),
+    ("a compiled binary cross-entropy without its truth", "cross_entropy_with_logits", "_binary_piece", "(one + e) - t", "(one + e)"),
+    ("a compiled squared error, not squared", "squared_error", "_squares_of_run", "total += error[i] * error[i]", "total += error[i]"),
+    ("a compiled squared error of the last piece", "squared_error", "_squares", "total += partial[piece]", "total = partial[piece]"),
     ("compiled sums of rows without the last row", "sum_rows", "_add_rows", "while i < last:", "while i < last - 1:"),
     ("compiled sums of rows that lose a piece", "sum_rows", "_sum_rows", "partial[0, j] += partial[piece, j]", "partial[0, j] += 0"),
     ("compiled sums of channels with the first image alone", "sum_channels", "_sum_channel", "range(len(x))", "range(min(1, len(x)))"),
@@ -187,6 +202,7 @@ def as_python(compiled: Any) -> Any:
 @pytest.mark.parametrize(
     ("name", "kernel", "loop", "old", "new"), NUMBA_BUGS, ids=[name for name, *_ in NUMBA_BUGS]
 )
+@pytest.mark.filterwarnings("ignore")  # plain Python warns of ∞ − ∞, compiled code does not
 def test_a_wrong_twin_differs_from_its_reference(name, kernel, loop, old, new, monkeypatch):
     """The file's compiled loops, run as plain Python with the bug in one of them, are told from the reference."""
     pytest.importorskip("minidl.kernels.numba_cpu")

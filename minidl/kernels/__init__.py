@@ -3,7 +3,7 @@ them hold faster twins under the same file names. `registry` decides which one r
 """
 
 from minidl.kernels.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
-from minidl.kernels.products import linear, matmul
+from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
 from minidl.kernels.pooling import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_input_grad,
@@ -12,6 +12,7 @@ from minidl.kernels.pooling import (
     max_pool2d,
     max_pool2d_input_grad,
 )
+from minidl.kernels.products import linear, matmul
 from minidl.kernels.registry import KERNELS, Kernel, get_backend, kernel, use_backend
 from minidl.kernels.sums import sum_channels, sum_rows
 
@@ -25,12 +26,15 @@ __all__ = [
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",
+    "cross_entropy",
+    "cross_entropy_with_logits",
     "get_backend",
     "kernel",
     "linear",
     "matmul",
     "max_pool2d",
     "max_pool2d_input_grad",
+    "squared_error",
     "sum_channels",
     "sum_rows",
     "use_backend",

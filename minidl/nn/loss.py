@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minidl import kernels
 from minidl.array import Array
 from minidl.errors import DTypeError, ShapeError
 from minidl.nn.module import Module
@@ -26,15 +28,16 @@ class _Loss(Module):
             raise ValueError(f"{name}: expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
         self.reduction = reduction
 
-    def _reduce(self, losses: Array, divisor: Array | float) -> Array:
+    def _reduce(self, losses: Array, divisor: float) -> Array:
         """All losses, their sum, or their sum over `divisor`."""
         if self.reduction == "none":
             return losses
         total: Array = losses.sum()
-        with np.errstate(invalid="ignore"):  # 0/0, where every target is ignored: NaN, as in PyTorch
-            return total / divisor if self.reduction == "mean" else total
+        if self.reduction == "sum":
+            return total
+        return total / divisor if divisor != 0 else total * math.nan  # all are ignored: NaN, as in PyTorch
 
-    def _share(self, dloss: Any, divisor: Array | float) -> Any:
+    def _share(self, dloss: Any, divisor: float) -> Any:
         """The gradient that reaches each single loss: `_reduce` backwards."""
         if self.reduction != "mean":
             return dloss
@@ -104,16 +107,16 @@ class MSELoss(_Loss):
         self._set_reduction(reduction)
 
     def forward(self, prediction: Array, target: Array) -> Array:
-        target = self.check_same_shape(prediction, target)
-        error = prediction - target
-        loss = self._reduce(error * error, error.size)
+        error, total = kernels.squared_error(prediction, self.check_same_shape(prediction, target))
+        loss = error * error if self.reduction == "none" else self._reduce(total, error.size)
         self.remember(error, output=loss)
         return loss
 
     def backward(self, dloss: Array | float | None = None) -> Array:
         # dp = 2 (p − t) / n
         dloss, error = self.recall(dloss)
-        return 2 * error * self._share(dloss, error.size)
+        error *= 2 * self._share(dloss, error.size)
+        return error
 
 
 class BCEWithLogitsLoss(_Loss):
@@ -151,28 +154,23 @@ class BCEWithLogitsLoss(_Loss):
         self.register_buffer("pos_weight", None if pos_weight is None else np.array(pos_weight))
 
     def forward(self, prediction: Array, target: Array) -> Array:
-        x, t = prediction, self.check_same_shape(prediction, target)
-        if ((t < 0) | (t > 1)).any():
-            raise ValueError(f"{self.label()}: expected targets between 0 and 1, got {t.min()} … {t.max()}")
-        w, v = (self._factor(name, x) for name in ("weight", "pos_weight"))
-        e = np.exp(-np.abs(x))
-        softplus = np.maximum(-x, 0) + np.log1p(e)  # log(1 + e⁻ˣ) = −log σ(x)
-        losses = w * ((1 - t) * x + ((v - 1) * t + 1) * softplus)
+        t = self.check_same_shape(prediction, target)
+        w, v = (self._factor(name, prediction) for name in ("weight", "pos_weight"))
+        losses, dx = kernels.cross_entropy_with_logits(prediction, t, w, v)
         loss = self._reduce(losses, losses.size)
-        sigmoid = np.where(x >= 0, 1, e) / (1 + e)
-        self.remember(sigmoid, t.copy(), w, v, output=loss)
+        self.remember(dx, output=loss)
         return loss
 
     def backward(self, dloss: Array | float | None = None) -> Array:
         # dx = w [ (1 − t) + ((v − 1) t + 1) (σ − 1) ] / n, which is (σ − t) / n without weights
-        dloss, sigmoid, t, w, v = self.recall(dloss)
-        dx = w * ((1 - t) + ((v - 1) * t + 1) * (sigmoid - 1))
-        return dx * self._share(dloss, sigmoid.size)
+        dloss, dx = self.recall(dloss)
+        dx *= self._share(dloss, dx.size)
+        return dx
 
-    def _factor(self, name: str, x: Array) -> Array | int:
+    def _factor(self, name: str, x: Array) -> Array | None:
         factor: Array | None = getattr(self, name)
         if factor is None:
-            return 1
+            return None
         try:
             fits = np.broadcast_shapes(factor.shape, x.shape) == x.shape
         except ValueError:
@@ -233,23 +231,17 @@ class CrossEntropyLoss(_Loss):
         self.label_smoothing = label_smoothing
 
     def forward(self, prediction: Array, target: Array) -> Array:
-        x = self._rows(prediction, target)  # (M, C): one row per decision
-        q, divisor = self._wanted(x, target, prediction)  # (M, C)
-        shifted = x - x.max(axis=1, keepdims=True, initial=-np.inf)
-        e = np.exp(shifted)
-        sums = e.sum(axis=1, keepdims=True)
-        log_p = shifted - np.log(sums)  # log softmax(x): the logarithm of eq. 15.1
-        # −q log p, where 0 · log 0 = 0
-        losses = -(q * np.where(q == 0, _zero_unless_nan(log_p), log_p)).sum(axis=1)  # (M,)  eq. 15.2
+        x, t = self._rows(prediction, target)  # (M, C), one row per decision; (M,) or (M, C)
+        weight = None if self.weight is None else self.weight.astype(x.dtype)
+        losses, dx, divisor = kernels.cross_entropy(x, t, weight, self.ignore_index, self.label_smoothing)
         loss = self._reduce(losses.reshape(self._decisions(prediction)), divisor)
-        self.remember(e / sums, q, divisor, prediction.shape, output=loss)
+        self.remember(dx, divisor, prediction.shape, output=loss)
         return loss
 
     def backward(self, dloss: Array | float | None = None) -> Array:
-        # dx = (softmax(x) · Σ_c q_c − q) / divisor
-        dloss, p, q, divisor, shape = self.recall(dloss)
-        dlosses = self._share(dloss, divisor).reshape(-1, 1)  # (M, 1), or (1, 1) for one upstream number
-        dx = (p * q.sum(axis=1, keepdims=True) - q) * dlosses  # (M, C)  eq. 15.3
+        # dx = (softmax(x) · Σ_c q_c − q) / divisor, of which the kernel made all but the divisor
+        dloss, dx, divisor, shape = self.recall(dloss)
+        dx *= self._share(dloss, divisor).reshape(-1, 1)  # (M, 1), or (1, 1) for one upstream number
         if len(shape) <= 2:
             return dx.reshape(shape)
         return np.moveaxis(dx.reshape(shape[0], *shape[2:], shape[1]), -1, 1).copy()  # (N, C, d₁, …)
@@ -259,8 +251,8 @@ class CrossEntropyLoss(_Loss):
         """The prediction's shape without its classes."""
         return () if prediction.ndim == 1 else (prediction.shape[0], *prediction.shape[2:])
 
-    def _rows(self, prediction: Array, target: Any) -> Array:
-        """The prediction as one row of C logits per decision; shapes and dtypes checked."""
+    def _rows(self, prediction: Array, target: Any) -> tuple[Array, Array]:
+        """One row of C logits per decision, and one class index or row of probabilities; all checked."""
         self.check_array(prediction, "prediction")
         self.check_array(target, "target", any_number=True)
         if prediction.ndim == 0:
@@ -276,39 +268,17 @@ class CrossEntropyLoss(_Loss):
         if target.shape == prediction.shape and target.dtype.kind != "f":
             raise DTypeError(f"{self.label()}: expected target of floating probabilities, got {target.dtype}")
         self.check_not_empty(prediction)
-        return _to_rows(prediction)
-
-    def _wanted(self, x: Array, target: Array, prediction: Array) -> tuple[Array, Array | float]:
-        """The weighted distribution q that each row should have, and what the mean divides by."""
-        rows, classes = x.shape
-        weight = np.ones(classes, x.dtype) if self.weight is None else self.weight.astype(x.dtype)
-        if weight.shape != (classes,):
-            raise ShapeError(f"{self.label()}: expected weight ({classes},), got {weight.shape}")
-        smooth = self.label_smoothing
-        if target.shape == prediction.shape:
-            if self.ignore_index >= 0:
-                raise ValueError(
-                    f"{self.label()}: expected class indices as target with ignore_index "
-                    f"{self.ignore_index}, got probabilities, of which none can be ignored"
-                )
-            q = _to_rows(target).astype(x.dtype, copy=False) * (1 - smooth) + smooth / classes
-            return q * weight, max(rows, 1)
-
-        labels = target.reshape(-1)
-        kept = labels != self.ignore_index
-        wrong = kept & ((labels < 0) | (labels >= classes))
-        if wrong.any():
-            where = int(wrong.argmax())
+        x = _to_rows(prediction)
+        if self.weight is not None and self.weight.shape != (x.shape[1],):
+            raise ShapeError(f"{self.label()}: expected weight ({x.shape[1]},), got {self.weight.shape}")
+        if target.shape == decisions:
+            return x, target.reshape(-1)
+        if self.ignore_index >= 0:
             raise ValueError(
-                f"{self.label()}: expected class indices from 0 to {classes - 1} (or ignore_index "
-                f"{self.ignore_index}), got {labels[where]} at position {where}"
+                f"{self.label()}: expected class indices as target with ignore_index "
+                f"{self.ignore_index}, got probabilities, of which none can be ignored"
             )
-        inside = np.where(kept, labels, 0)
-        q = np.full_like(x, smooth / classes)
-        q[np.arange(rows), inside] += 1 - smooth
-        q *= weight * kept[:, None]
-        divisor = (weight[inside] * kept).sum()
-        return q, divisor
+        return x, _to_rows(target).astype(x.dtype, copy=False)
 
     def extra_repr(self) -> str:
         return (
@@ -320,11 +290,6 @@ class CrossEntropyLoss(_Loss):
 def _to_rows(x: Array) -> Array:
     """(N, C, d₁, …) → (N·d₁·…, C), and (C,) → (1, C)."""
     return np.moveaxis(x, 1, -1).reshape(-1, x.shape[1]) if x.ndim > 1 else x.reshape(1, -1)
-
-
-def _zero_unless_nan(log_p: Array) -> Array:
-    """0 where a logarithm is −∞, so that nothing times it is nothing; a NaN stays to be seen."""
-    return np.where(np.isneginf(log_p), 0, log_p)
 
 
 def _shown(weight: Array | None) -> str:

@@ -55,6 +55,7 @@ def check_same_as_reference(name, implementation, dtype, layout):
         given = tuple(lay_out(a, layout) for a in arguments)
         before = [a.copy() if isinstance(a, np.ndarray) else a for a in given]
         for result, wanted in zip(as_tuple(implementation(*given)), expected, strict=True):
+            result, wanted = np.asarray(result), np.asarray(wanted)  # some results are plain numbers
             assert result.dtype == wanted.dtype
             n = max(1, math.prod(wanted.shape[-2:]) * 64)
             tolerance = 1e-12 if dtype == np.float64 else math.sqrt(n) * 1.2e-7
@@ -91,15 +92,36 @@ def test_a_twin_gives_the_same_bits_at_1_2_and_4_threads(name):
         set_num_threads(before)
         for other in results[1:]:
             for a, b in zip(results[0], other, strict=True):
-                assert a.tobytes() == b.tobytes()
+                assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
-def test_the_scatter_refuses_positions_outside_the_image():
-    """A wrong position would write into another image's gradient, or past the end."""
-    dy = np.ones((1, 1, 1, 1))
-    for name, array_type in [("max_pool2d_input_grad", None), *TWINS]:
-        if name == "max_pool2d_input_grad":
-            kernel = KERNELS[name]
-            scatter = kernel.reference if array_type is None else kernel.twins[array_type]
-            with pytest.raises(IndexError):
-                scatter(dy, np.full((1, 1, 1, 1), 4), (1, 1, 2, 2))
+@pytest.mark.parametrize(
+    "window", [((2, 2), (2, 2), (0, 0), (1, 1), False), ((1, 3), (1, 1), (0, 1), (1, 1), False)]
+)
+def test_the_gradient_refuses_winners_outside_the_window(window):
+    """A wrong winner's gradient would be lost, or written past the end."""
+    kernel = KERNELS["max_pool2d_input_grad"]
+    cells = window[0][0] * window[0][1]
+    for scatter in (kernel.reference, *kernel.twins.values()):
+        with pytest.raises(IndexError, match=f"winners from 0 to {cells - 1}, got {cells}"):
+            scatter(np.ones((1, 1, 1, 1)), np.full((1, 1, 1, 1), cells, np.uint8), (1, 1, 2, 2), *window)
+
+
+def test_a_winner_in_the_padding_writes_nowhere():
+    kernel = KERNELS["max_pool2d_input_grad"]
+    for scatter in (kernel.reference, *kernel.twins.values()):
+        dx = scatter(
+            np.ones((1, 1, 2, 3)), np.zeros((1, 1, 2, 3), np.uint8), (1, 1, 2, 3),
+            (3, 3), (1, 1), (1, 1), (1, 1), False,
+        )  # fmt: skip
+        np.testing.assert_array_equal(dx[0, 0], [[1, 1, 0], [0, 0, 0]])
+
+
+def test_winners_of_windows_with_many_cells_take_more_than_a_byte():
+    x = np.zeros((1, 1, 20, 20))
+    x[..., 19, 18] = 1
+    how = ((20, 20), (20, 20), (0, 0), (1, 1), False)
+    for pool in (KERNELS["max_pool2d"].reference, *KERNELS["max_pool2d"].twins.values()):
+        _, winners = pool(x, *how)
+        assert winners.item() == 398
+        assert winners.dtype == np.uint16

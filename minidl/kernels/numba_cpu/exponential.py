@@ -7,6 +7,7 @@ and speed is secondary, they are the C library's.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import types
@@ -37,7 +38,7 @@ def log1p(x: float) -> float:
 
 
 @jit
-def _exp32(x: float) -> float:
+def _exp32(x: Any) -> Any:
     """eˣ = 2ⁿ eʳ with whole n and |r| ≤ ½ ln 2, where a polynomial of degree 6 suffices."""
     x = LOWEST if x < LOWEST else x
     x = HIGHEST if x > HIGHEST else x
@@ -50,7 +51,7 @@ def _exp32(x: float) -> float:
 
 
 @jit
-def _power_of_2(n: float) -> float:
+def _power_of_2(n: Any) -> Any:
     """2ⁿ for a whole n from −126 to 127: the sum with WHOLE has n in its last bits, from which it moves
     to where a float32 has its exponent.
     """
@@ -59,7 +60,7 @@ def _power_of_2(n: float) -> float:
 
 
 @jit
-def _log1p32(x: float) -> float:
+def _log1p32(x: Any) -> Any:
     """log(1 + x) = 2 artanh s with s = x / (2 + x), which is at most ⅓."""
     s = x / (TWO + x)
     z = s * s

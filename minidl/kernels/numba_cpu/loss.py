@@ -1,0 +1,252 @@
+"""Losses with their gradients, in one pass: a row of logits stays in the cache until its gradient is written."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+
+from minidl.array import Array
+from minidl.kernels import loss
+from minidl.kernels.numba_cpu.exponential import exp, log1p
+from minidl.kernels.numba_cpu.jit import SUMS, jit
+from minidl.kernels.numba_cpu.pool import POOL
+from minidl.kernels.numba_cpu.tasks import tasks
+
+__all__ = ["cross_entropy", "cross_entropy_with_logits", "squared_error"]
+
+COST = 12  # arithmetic operations per logit, an exponential among them
+PIECE = 4096  # numbers that one task takes, about
+RUN = 512  # squares that are added in the array's dtype, the rest in float64
+BLANK = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
+
+
+@loss.cross_entropy.register(np.ndarray)
+def cross_entropy(
+    x: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float
+) -> tuple[Array, Array, float]:
+    """As the reference; probabilities are left to it."""
+    if target.ndim == 2:
+        return loss.cross_entropy.reference(x, target, weight, ignore_index, label_smoothing)
+    rows, classes = x.shape
+    labels = target
+    if labels.dtype != np.int64:
+        far = labels.dtype == np.uint64  # numbers that int64 does not have are wrong, and have to stay so
+        labels = (np.minimum(labels, np.uint64(2**62)) if far else labels).astype(np.int64)
+    losses, dx = np.empty(rows, x.dtype), np.empty((rows, classes), x.dtype)
+    with POOL.team(COST * dx.size) as team:
+        divisor = _cross_entropy(
+            np.ascontiguousarray(x),
+            np.ascontiguousarray(labels),
+            BLANK[x.dtype] if weight is None else np.ascontiguousarray(weight),
+            ignore_index, label_smoothing, losses, dx, team,
+        )  # fmt: skip
+    if divisor < 0:
+        loss.check_labels(target, classes, ignore_index)
+    return losses, dx, divisor
+
+
+@jit
+def _cross_entropy(
+    x: Array,
+    labels: Array,
+    weight: Array,
+    ignore_index: int,
+    smoothing: float,
+    losses: Array,
+    dx: Array,
+    team: int,
+) -> float:
+    """What the mean divides by, or −1 where a label is wrong."""
+    rows, classes = x.shape
+    divisor = 0.0
+    for row in range(rows):
+        label = labels[row]
+        if label != ignore_index:
+            if label < 0 or label >= classes:
+                return -1.0
+            divisor += weight[label] if len(weight) else 1.0
+    height = max(1, PIECE // max(1, classes))
+    _some_rows(team, -(-rows // height), (x, labels, weight, ignore_index, smoothing, losses, dx, height))
+    return divisor
+
+
+@tasks
+def _some_rows(task, thread, x, labels, weight, ignore_index, smoothing, losses, dx, height):  # type: ignore[no-untyped-def]
+    one = x.dtype.type(1)
+    keep, spread = x.dtype.type(1 - smoothing), x.dtype.type(smoothing / max(1, x.shape[1]))
+    weights = x.dtype.type(0)
+    for c in range(len(weight)):
+        weights += weight[c]
+    if len(weight) == 0:
+        weights += x.shape[1]
+    for row in range(task * height, min(len(x), (task + 1) * height)):
+        logits, gradient = x[row], dx[row]
+        label = labels[row]
+        largest = _largest(logits)
+        _exponentials(logits, largest, gradient)
+        total = _add_up(gradient)
+        log_total = x.dtype.type(math.log(total)) if total > 0 else total - total  # NaN
+        if label == ignore_index:
+            losses[row] = log_total - log_total  # 0, or NaN
+            factor = log_total - log_total
+            for c in range(len(gradient)):
+                gradient[c] *= factor
+            continue
+        # q = keep · weight of the label there, and spread · weight everywhere
+        wanted = keep * (weight[label] if len(weight) else one)
+        log_p = (logits[label] - largest) - log_total
+        value = -wanted * log_p if wanted != 0 else log_total - log_total
+        factor = (wanted + spread * weights) / total
+        for c in range(len(gradient)):
+            gradient[c] *= factor
+        gradient[label] -= wanted
+        if spread != 0:
+            value += _smooth(logits, largest + log_total, weight, spread, gradient)
+        losses[row] = value
+
+
+@jit
+def _largest(x: Array) -> float:
+    """A row's maximum: of eight maxima side by side, for one alone would wait for itself at every number.
+
+    Among NaN it may be any number: the sum of the exponentials will be NaN anyway.
+    """
+    a = b = c = d = e = f = g = h = x.dtype.type(-math.inf)
+    whole = len(x) // 8 * 8
+    for i in range(0, whole, 8):
+        a, b, c, d = max(a, x[i]), max(b, x[i + 1]), max(c, x[i + 2]), max(d, x[i + 3])
+        e, f, g, h = max(e, x[i + 4]), max(f, x[i + 5]), max(g, x[i + 6]), max(h, x[i + 7])
+    for i in range(whole, len(x)):
+        a = max(a, x[i])
+    return max(max(max(a, b), max(c, d)), max(max(e, f), max(g, h)))
+
+
+@jit
+def _exponentials(x: Array, largest: float, e: Array) -> None:
+    """e = exp(x − largest)."""
+    for c in range(len(x)):
+        e[c] = exp(x[c] - largest)
+
+
+@functools.partial(jit, fastmath=SUMS)
+def _add_up(x: Array) -> float:
+    """The sum. It has a loop of its own: with stores beside it, whether it runs in vector lanes, and so
+    its last bit, would depend on how far apart in memory the arrays are.
+    """
+    total = x.dtype.type(0)
+    for c in range(len(x)):
+        total += x[c]
+    return total
+
+
+@jit
+def _smooth(x: Array, log_total: float, weight: Array, spread: float, dx: Array) -> float:
+    """What the share that smoothing gives to every class adds to the loss; its gradient goes to dx."""
+    value = x.dtype.type(0)
+    for c in range(len(x)):
+        share = spread * (weight[c] if len(weight) else x.dtype.type(1))
+        dx[c] -= share
+        log_p = x[c] - log_total
+        if share != 0 or log_p != log_p:
+            value -= share * log_p
+    return value
+
+
+@loss.cross_entropy_with_logits.register(np.ndarray)
+def cross_entropy_with_logits(
+    x: Array, target: Array, weight: Array | None, pos_weight: Array | None
+) -> tuple[Array, Array]:
+    """As the reference; weights are left to it."""
+    if weight is not None or pos_weight is not None:
+        return loss.cross_entropy_with_logits.reference(x, target, weight, pos_weight)
+    losses, dx = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    with POOL.team(2 * COST * x.size) as team:
+        wrong = _binary(
+            np.ascontiguousarray(x).reshape(-1),
+            np.ascontiguousarray(target).reshape(-1),
+            losses.reshape(-1),
+            dx.reshape(-1),
+            team,
+        )
+    if wrong:
+        loss.check_targets(target)
+    return losses, dx
+
+
+@jit
+def _binary(x: Array, target: Array, losses: Array, dx: Array, team: int) -> int:
+    """How many targets are wrong."""
+    pieces = -(-len(x) // PIECE)
+    wrong = np.zeros(pieces, np.int64)
+    _some_logits(team, pieces, (x, target, losses, dx, wrong))
+    return wrong.sum()
+
+
+@tasks
+def _some_logits(task, thread, x, target, losses, dx, wrong):  # type: ignore[no-untyped-def]
+    first, last = task * PIECE, min(len(x), (task + 1) * PIECE)
+    wrong[task] = _binary_piece(x[first:last], target[first:last], losses[first:last], dx[first:last])
+
+
+@jit
+def _binary_piece(x: Array, target: Array, losses: Array, dx: Array) -> int:
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    wrong = 0
+    for i in range(len(x)):
+        z, t = x[i], target[i]
+        e = exp(-abs(z))
+        losses[i] = (one - t) * z + (max(-z, zero) + log1p(e))
+        dx[i] = (one if z >= zero else e) / (one + e) - t
+        wrong += (t < zero) | (t > one)
+    return wrong
+
+
+@loss.squared_error.register(np.ndarray)
+def squared_error(prediction: Array, target: Array) -> tuple[Array, Array]:
+    """As the reference."""
+    error = np.empty(prediction.shape, prediction.dtype)
+    with POOL.team(4 * prediction.size) as team:
+        total = _squares(
+            np.ascontiguousarray(prediction).reshape(-1),
+            np.ascontiguousarray(target).reshape(-1),
+            error.reshape(-1),
+            team,
+        )
+    return error, np.asarray(total, error.dtype)
+
+
+@jit
+def _squares(prediction: Array, target: Array, error: Array, team: int) -> float:
+    pieces = -(-len(error) // PIECE)
+    partial = np.empty(pieces)
+    _some_errors(team, pieces, (prediction, target, error, partial))
+    total = 0.0
+    for piece in range(pieces):
+        total += partial[piece]
+    return total
+
+
+@tasks
+def _some_errors(task, thread, prediction, target, error, partial):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for first in range(task * PIECE, min(len(error), (task + 1) * PIECE), RUN):
+        last = min(len(error), first + RUN)
+        _subtract(prediction[first:last], target[first:last], error[first:last])
+        total += _squares_of_run(error[first:last])
+    partial[task] = total
+
+
+@jit
+def _subtract(prediction: Array, target: Array, error: Array) -> None:
+    for i in range(len(error)):
+        error[i] = prediction[i] - target[i]
+
+
+@functools.partial(jit, fastmath=SUMS)
+def _squares_of_run(error: Array) -> float:
+    total = error.dtype.type(0)
+    for i in range(len(error)):
+        total += error[i] * error[i]
+    return total
