@@ -32,6 +32,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 BACKENDS = ("numpy", "numba")
+PLAIN = {np.ndarray, bool, float, int, str, tuple, type(None)}
+"""Types of arguments that leave no choice: host arrays, and what says nothing about arrays."""
 KERNELS: dict[str, Kernel[..., Any]] = {}
 """Every kernel by name: what the tests of "same as the reference" go through."""
 
@@ -71,6 +73,7 @@ class Kernel(Generic[P, R]):
         if all(issubclass(array_type, np.ndarray) for array_type in types):
             if get_backend() == "numba":
                 _load_numba_twins()
+                _set_backend("numba", loaded=True)
                 return self.twins.get(np.ndarray, self.reference)
             return self.reference
         names = " and ".join(sorted(array_type.__name__ for array_type in types))
@@ -83,6 +86,8 @@ class Kernel(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the implementation that fits the arrays."""
+        if _compiled and not kwargs and PLAIN.issuperset(map(type, args)):  # the usual case, made short
+            return self.twins.get(np.ndarray, self.reference)(*args, **kwargs)
         return self.implementation(*args, *kwargs.values())(*args, **kwargs)
 
     def __repr__(self) -> str:
@@ -99,6 +104,13 @@ def kernel(reference: Callable[P, R]) -> Kernel[P, R]:
 # -------------------------------------------------------------------- the host's backend
 
 _backend: str | None = None  # None until it is first needed or chosen
+_compiled = False  # whether host arrays run on twins that are loaded
+
+
+def _set_backend(name: str | None, loaded: bool = False) -> None:
+    global _backend, _compiled
+    _backend, _compiled = name, loaded and name == "numba"
+
 
 
 def get_backend() -> str:
@@ -110,10 +122,10 @@ def get_backend() -> str:
     Raises:
         BackendError: MINIDL_BACKEND names no backend, or one that is not installed.
     """
-    global _backend
     if _backend is None:
         wanted = os.environ.get("MINIDL_BACKEND", "")
-        _backend = _checked(wanted, "MINIDL_BACKEND") if wanted else _default_backend()
+        _set_backend(_checked(wanted, "MINIDL_BACKEND") if wanted else _default_backend())
+    assert _backend is not None
     return _backend
 
 
@@ -132,9 +144,8 @@ def use_backend(name: str) -> _Restore:
     Raises:
         BackendError: there is no such backend, or Numba is not installed.
     """
-    global _backend
-    checked = _checked(name, "use_backend")
-    before, _backend = _backend, checked
+    before = _backend
+    _set_backend(_checked(name, "use_backend"))
     return _Restore(before)
 
 
@@ -150,8 +161,7 @@ class _Restore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        global _backend
-        _backend = self.before
+        _set_backend(self.before)
 
 
 def _numba_is_installed() -> bool:
