@@ -9,6 +9,7 @@ Letters: N images, C channels, H×W pixels; windows of kh×kw cells; OH×OW outp
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +23,12 @@ __all__ = [
     "adaptive_avg_pool2d_input_grad",
     "avg_pool2d",
     "avg_pool2d_input_grad",
+    "check_winners",
     "max_pool2d",
     "max_pool2d_input_grad",
+    "window_counts",
+    "winner_dtype",
+    "winner_positions",
 ]
 
 
@@ -31,10 +36,10 @@ __all__ = [
 def max_pool2d(
     x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
 ) -> tuple[Array, Array]:
-    """The largest cell of every window, and where it was.
+    """The largest cell of every window, and which of the window's cells it was.
 
-    The padding counts as −∞, so it never wins: with zeros there, a window of negative numbers would give
-    a zero that is not in the image. Among equal cells the first one in reading order wins; a NaN wins
+    The padding is outside the image and never wins: with zeros there, a window of negative numbers would
+    give a zero that is not in the image. Among equal cells the first one in reading order wins; a NaN wins
     over everything.
 
     Args:
@@ -46,41 +51,59 @@ def max_pool2d(
         ceil_mode: whether a last window may hang over the end.
 
     Returns:
-        The maxima, (N, C, OH, OW), and their positions h·W + w in the image, int64 of the same shape.
+        The maxima, (N, C, OH, OW), and the winners: u·kw + v for the cell at row u, column v of its window,
+        of the same shape and in the smallest unsigned integers that can hold them. (A byte per window: the
+        layer keeps them until the gradient comes. `winner_positions` says where in the image they are.)
     """
     h, w = x.shape[2:]
-    place = np.arange(h * w).reshape(1, 1, h, w)
     window = (kernel_size, stride, padding, dilation, ceil_mode)
-    cells = _windows(x, *window, outside=-math.inf)  # (N, C, OH, OW, kh·kw)
-    where = np.broadcast_to(_windows(place, *window, outside=-1), cells.shape)  # (N, C, OH, OW, kh·kw)
-    winner = cells.argmax(axis=-1)[..., None]  # (N, C, OH, OW, 1)
-    y = np.take_along_axis(cells, winner, axis=-1)[..., 0]  # (N, C, OH, OW)
-    indices = np.take_along_axis(where, winner, axis=-1)[..., 0]  # (N, C, OH, OW)
-    # Where every cell is −∞ the padding can come first; the first cell of the image is meant.
-    first_inside = (where >= 0).argmax(axis=-1)[..., None]  # (N, C, OH, OW, 1)
-    inside = np.take_along_axis(where, first_inside, axis=-1)[..., 0]  # (N, C, OH, OW)
-    indices = np.where(indices < 0, inside, indices)
-    return y, indices
+    cells = _windows(x, *window, outside=-math.inf)  # (N, C, kh, kw, OH, OW)
+    inside = _windows(np.ones((1, 1, h, w)), *window, outside=0) > 0  # (1, 1, kh, kw, OH, OW)
+    shape = (*x.shape[:2], *cells.shape[4:])
+    y, winners = np.full(shape, -math.inf, x.dtype), np.full(shape, -1)
+    for u in range(kernel_size[0]):
+        for v in range(kernel_size[1]):
+            cell = cells[:, :, u, v]  # (N, C, OH, OW)
+            wins = (cell > y) | (np.isnan(cell) & ~np.isnan(y)) | (winners < 0)
+            wins &= inside[:, :, u, v]
+            y = np.where(wins, cell, y)
+            winners = np.where(wins, u * kernel_size[1] + v, winners)
+    return y, winners.astype(winner_dtype(kernel_size))
 
 
 @kernel
-def max_pool2d_input_grad(dy: Array, indices: Array, input_shape: tuple[int, ...]) -> Array:
+def max_pool2d_input_grad(
+    dy: Array,
+    winners: Array,
+    input_shape: tuple[int, ...],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> Array:
     """Each window's gradient goes to the cell that won it; cells that won several windows add up.
 
     Args:
         dy: (N, C, OH, OW).
-        indices: positions from `max_pool2d`, of dy's shape.
+        winners: from `max_pool2d`, of dy's shape.
         input_shape: (N, C, H, W).
+        kernel_size: as in `max_pool2d`; so are the others.
+        stride: cells between two windows.
+        padding: cells on both sides.
+        dilation: cells between two taps of a window.
+        ceil_mode: whether a last window may hang over the end.
 
     Returns:
         (N, C, H, W).
+
+    Raises:
+        IndexError: a winner that is no cell of a window.
     """
-    n, c, h, w = input_shape
-    dx = np.zeros((n * c, h * w), dy.dtype)
-    images = np.arange(n * c)[:, None]  # (N·C, 1)
-    cells = dy.shape[2] * dy.shape[3]
-    np.add.at(dx, (images, indices.reshape(n * c, cells)), dy.reshape(n * c, cells))
-    return dx.reshape(input_shape)  # (N, C, H, W)
+    check_winners(winners, kernel_size)
+    taps = np.arange(kernel_size[0] * kernel_size[1]).reshape(*kernel_size, 1, 1)  # (kh, kw, 1, 1)
+    patches = np.where(winners[:, :, None, None] == taps, dy[:, :, None, None], 0)  # (N, C, kh, kw, OH, OW)
+    return _fold(patches, input_shape, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 @kernel
@@ -108,8 +131,10 @@ def avg_pool2d(
         (N, C, OH, OW).
     """
     cells = _windows(x, kernel_size, stride, padding, (1, 1), ceil_mode, outside=0.0)
-    counts = _counts(x.shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
-    return cells.sum(axis=-1) / counts.astype(x.dtype)  # (N, C, OH, OW)
+    counts = window_counts(
+        x.shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+    return cells.sum(axis=(2, 3)) / counts.astype(x.dtype)  # (N, C, OH, OW)
 
 
 @kernel
@@ -138,15 +163,13 @@ def avg_pool2d_input_grad(
     Returns:
         (N, C, H, W).
     """
-    n, c, h, w = input_shape
-    counts = _counts(
+    n, c = input_shape[:2]
+    counts = window_counts(
         input_shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
     )
     share = (dy / counts.astype(dy.dtype))[:, :, None, None]  # (N, C, 1, 1, OH, OW)
     patches = np.broadcast_to(share, (n, c, *kernel_size, *dy.shape[2:]))  # (N, C, kh, kw, OH, OW)
-    (top, bottom), (left, right) = _around(input_shape, kernel_size, stride, padding, (1, 1), ceil_mode)
-    padded = fold(patches, (n, c, top + h + bottom, left + w + right), stride, (0, 0), (1, 1))
-    return padded[:, :, top : top + h, left : left + w].copy()  # (N, C, H, W)
+    return _fold(patches, input_shape, kernel_size, stride, padding, (1, 1), ceil_mode)
 
 
 @kernel
@@ -188,6 +211,44 @@ def adaptive_avg_pool2d_input_grad(dy: Array, input_shape: tuple[int, ...]) -> A
     return dx
 
 
+def winner_dtype(kernel_size: Pair) -> np.dtype[Any]:
+    """The smallest unsigned integers that number a window's cells."""
+    return np.min_scalar_type(kernel_size[0] * kernel_size[1] - 1)
+
+
+def check_winners(winners: Array, kernel_size: Pair) -> None:
+    """Refuse winners that are no cell of a window.
+
+    Raises:
+        IndexError: it names the largest one.
+    """
+    cells = kernel_size[0] * kernel_size[1]
+    if winners.size and (largest := winners.max()) >= cells:
+        raise IndexError(f"max_pool2d_input_grad: expected winners from 0 to {cells - 1}, got {largest}")
+
+
+def winner_positions(
+    winners: Array, width: int, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Array:
+    """Where in the image the winners of `max_pool2d` are: h·W + w, int64, as PyTorch's indices.
+
+    Args:
+        winners: (N, C, OH, OW).
+        width: W of the image.
+        kernel_size: as in `max_pool2d`; so are the others.
+        stride: cells between two windows.
+        padding: cells on both sides.
+        dilation: cells between two taps of a window.
+
+    Returns:
+        (N, C, OH, OW).
+    """
+    u, v = np.divmod(winners.astype(np.int64), kernel_size[1])
+    row = u * dilation[0] + (np.arange(winners.shape[2]) * stride[0] - padding[0])[:, None]
+    column = v * dilation[1] + np.arange(winners.shape[3]) * stride[1] - padding[1]
+    return row * width + column
+
+
 def _adaptive_windows(size: int, windows: int) -> list[slice]:
     return [slice(i * size // windows, -(-(i + 1) * size // windows)) for i in range(windows)]
 
@@ -195,12 +256,26 @@ def _adaptive_windows(size: int, windows: int) -> list[slice]:
 def _windows(
     x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool, outside: float
 ) -> Array:
-    """Every window's cells in reading order, (N, C, OH, OW, kh·kw); what is not in the image is `outside`."""
+    """Every window's cells, (N, C, kh, kw, OH, OW); what is not in the image is `outside`."""
     around = _around(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     padded = np.pad(x, ((0, 0), (0, 0), *around), constant_values=outside)
-    patches = unfold(padded, kernel_size, stride, (0, 0), dilation)  # (N, C, kh, kw, OH, OW)
-    n, c, kh, kw, oh, ow = patches.shape
-    return patches.transpose(0, 1, 4, 5, 2, 3).reshape(n, c, oh, ow, kh * kw)
+    return unfold(padded, kernel_size, stride, (0, 0), dilation)
+
+
+def _fold(
+    patches: Array,
+    input_shape: tuple[int, ...],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> Array:
+    """Add every window's cells back to the image, (N, C, H, W); what falls into the padding is lost."""
+    n, c, h, w = input_shape
+    (top, bottom), (left, right) = _around(input_shape, kernel_size, stride, padding, dilation, ceil_mode)
+    padded = fold(patches, (n, c, top + h + bottom, left + w + right), stride, (0, 0), dilation)
+    return padded[:, :, top : top + h, left : left + w].copy()  # (N, C, H, W)
 
 
 def _around(
@@ -222,7 +297,7 @@ def _around(
     return rows, columns
 
 
-def _counts(
+def window_counts(
     input_shape: tuple[int, ...],
     kernel_size: Pair,
     stride: Pair,

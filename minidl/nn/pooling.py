@@ -6,6 +6,7 @@ from minidl import kernels
 from minidl.array import Array
 from minidl.errors import ShapeError
 from minidl.kernels.geometry import Pair, Size2d, check_fits, pair, whole
+from minidl.kernels.pooling import winner_positions
 from minidl.nn.module import Module
 
 __all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d"]
@@ -81,16 +82,16 @@ class MaxPool2d(_Pool2d):
     def forward(self, x: Array) -> Array | tuple[Array, Array]:
         self._check_fits(x)
         self._check_windows_hold_cells(x)
-        y, indices = kernels.max_pool2d(
-            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
-        )
-        self.remember(indices, x.shape, output=y)
-        return (y, indices.copy()) if self.return_indices else y
+        window = (self.kernel_size, self.stride, self.padding, self.dilation)
+        y, winners = kernels.max_pool2d(x, *window, self.ceil_mode)
+        self.remember(winners, x.shape, output=y)
+        return (y, winner_positions(winners, x.shape[3], *window)) if self.return_indices else y
 
     def backward(self, dy: Array) -> Array:
         # dx[where the window's largest number was] += dy
-        dy, indices, input_shape = self.recall(dy)
-        return kernels.max_pool2d_input_grad(dy, indices, input_shape)
+        dy, winners, input_shape = self.recall(dy)
+        window = (self.kernel_size, self.stride, self.padding, self.dilation)
+        return kernels.max_pool2d_input_grad(dy, winners, input_shape, *window, self.ceil_mode)
 
     def _check_windows_hold_cells(self, x: Array) -> None:
         """A dilated window may step over a small image, from the padding on one side to the other."""
