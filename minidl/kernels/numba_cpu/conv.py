@@ -19,12 +19,13 @@ from minidl.array import Array
 from minidl.kernels import conv
 from minidl.kernels.geometry import Pair, output_sizes
 from minidl.kernels.numba_cpu import winograd
+from minidl.kernels.numba_cpu.dots import add_dots
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.moves import transpose_padded
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.strips import make_rows
 from minidl.kernels.numba_cpu.tasks import tasks
-from minidl.kernels.numba_cpu.tile import BLANK, BY_ROW, GO_ON, at, offset
+from minidl.kernels.numba_cpu.tile import BLANK, BY_ROW, GO_ON, VECTOR_BYTES, at, lanes_of, offset
 from minidl.kernels.numba_cpu.windows import TASKS, lay_out, windows
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
@@ -109,6 +110,8 @@ def conv2d_weight_grad(
     oh, ow = dy.shape[2:]
     if dy.size == 0 or x.size == 0 or o * cg == 0:
         return np.zeros(weight_shape, dy.dtype)
+    lanes = VECTOR_BYTES // x.itemsize
+    few = o // groups < lanes  # filters: too few to fill a vector
     blocks = min(cg, 8) if cg >= 32 else 1  # of channels
     channels = -(-cg // blocks)
     blocks = -(-cg // channels)
@@ -118,18 +121,22 @@ def conv2d_weight_grad(
     if three and stride == (1, 1) and groups == 1 and winograd.pays(cg, o, oh, ow):
         return winograd.weight_grad(np.ascontiguousarray(dy), np.ascontiguousarray(x), rows[0], columns[0])
     plan = windows(TASKS, (channels, h, w), (oh, ow), stride, rows, columns, x.itemsize)
-    sums = np.empty((pieces, groups, cg * kh * kw, o // groups), x.dtype)
-    turned = -(-o // groups // 16) * 16 * plan.band * ow  # dyᵀ of a band
+    room = plan.size + lanes
+    turned = 0 if few else -(-o // groups // lanes) * lanes * plan.band * ow  # dyᵀ of a band
+    # Where filters are few, every sum is kept as a vector of partial ones.
+    taps = (o // groups, cg * kh * kw, lanes) if few else (cg * kh * kw, o // groups)
+    sums = (np.zeros if few else np.empty)((pieces, groups, *taps), x.dtype)
     with POOL as team:
         _weight_grad(
-            _flat(x), _flat(dy).reshape(n, o, oh * ow), sums, channels, blocks, plan.band, plan.bands,
-            plan.offsets, plan.shape, plan.columns, plan.phases,
-            POOL.scratch(plan.size + 16 + turned, x.dtype), plan.size + 16, team,
+            _flat(x), _flat(dy).reshape(n, o, oh * ow), sums.reshape(-1), sums.shape[:2], few, cg * kh * kw,
+            channels, blocks, plan.band, plan.bands, plan.offsets, plan.shape, plan.columns, plan.phases,
+            POOL.scratch(room + turned, x.dtype), room, team,
         )  # fmt: skip
     total = sums[0]
     for piece in sums[1:]:
         total += piece
-    return np.ascontiguousarray(total.swapaxes(1, 2)).reshape(weight_shape)
+    dW = total.sum(axis=-1) if few else np.ascontiguousarray(total.swapaxes(1, 2))
+    return dW.reshape(weight_shape)
 
 
 def _shifts(kh: int, kw: int, padding: Pair, dilation: Pair) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -223,22 +230,21 @@ def _conv(x, weight, bias, y, groups, biased, band, bands, offsets, shape, colum
 
 
 @tasks
-def _weight_grad_piece(
-    task, thread, x, dy, sums, channels, blocks, band, bands, offsets, shape, columns, phases, scratch, turned
-):  # type: ignore[no-untyped-def]
-    pieces, groups, taps, filters = sums.shape
+def _weight_grad_piece(task, thread, x, dy, sums, parts, few, taps, channels, blocks, band, bands, offsets, shape, columns, phases, scratch, room):  # type: ignore[no-untyped-def]
+    pieces, groups = parts
     block, group, piece = task % blocks, task // blocks % groups, task // (blocks * groups)
     height, width, out_width = shape[1], shape[2], shape[5]
-    images, pixels = len(dy), dy.shape[2]
+    images, filters, pixels = len(dy), dy.shape[1] // groups, dy.shape[2]
     all_channels = len(x) // (images * height * width)
     first_channel = block * channels
     cg = all_channels // groups
     here = min(channels, cg - first_channel)
     of_block = (here, shape[1], shape[2], shape[3], shape[4], shape[5], shape[6], shape[7])
-    depth = taps // cg  # taps of one channel
+    per_channel = taps // cg
     copies = at(scratch, thread * scratch.shape[1])
-    dy_turned = offset(copies, turned)
-    result = at(sums, ((piece * groups + group) * taps + first_channel * depth) * filters)
+    dy_turned = offset(copies, room)
+    lanes = lanes_of(copies)
+    part = (piece * groups + group) * taps * filters
     begin = BLANK
     for image in range(piece * images // pieces, (piece + 1) * images // pieces):
         source = at(x, (image * all_channels + group * cg + first_channel) * height * width)
@@ -247,17 +253,26 @@ def _weight_grad_piece(
             count = min(band, pixels // out_width - first) * out_width
             lay_out(source, copies, of_block, columns, phases, first, -1)
             dy_here = at(dy, (image * groups + group) * filters * pixels + first * out_width)
-            row = transpose_padded(dy_here, pixels, dy_turned, filters, count)
-            rows_of_windows(
-                here * depth, filters, count, copies, at(offsets, 0), 1, dy_turned, row, 1,
-                result, filters, begin, result, 0,
-            )  # fmt: skip
+            if few:
+                result = at(sums, (part + first_channel * per_channel) * lanes)
+                add_dots(
+                    filters, here * per_channel, count, dy_here, pixels, copies, at(offsets, 0),
+                    result, taps * lanes,
+                )  # fmt: skip
+            else:
+                result = at(sums, part + first_channel * per_channel * filters)
+                row = transpose_padded(dy_here, pixels, dy_turned, filters, count)
+                rows_of_windows(
+                    here * per_channel, filters, count, copies, at(offsets, 0), 1, dy_turned, row, 1,
+                    result, filters, begin, result, 0,
+                )  # fmt: skip
             begin = GO_ON
 
 
 @jit
-def _weight_grad(
-    x, dy, sums, channels, blocks, band, bands, offsets, shape, columns, phases, scratch, turned, team
-):  # type: ignore[no-untyped-def]
-    how = (x, dy, sums, channels, blocks, band, bands, offsets, shape, columns, phases, scratch, turned)
-    _weight_grad_piece(team, len(sums) * sums.shape[1] * blocks, how)
+def _weight_grad(x, dy, sums, parts, few, taps, channels, blocks, band, bands, offsets, shape, columns, phases, scratch, room, team):  # type: ignore[no-untyped-def]
+    how = (
+        x, dy, sums, parts, few, taps, channels, blocks, band, bands, offsets, shape, columns, phases,
+        scratch, room,
+    )  # fmt: skip
+    _weight_grad_piece(team, parts[0] * parts[1] * blocks, how)

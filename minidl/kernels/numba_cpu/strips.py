@@ -54,21 +54,27 @@ def make_rows(*, gather_a: bool = False, gather_b: bool = False) -> Any:
 
 def _make_strip(rows: int, gather_a: bool, gather_b: bool) -> Any:
     kind = {"gather_a": gather_a, "gather_b": gather_b}
+    vectors = {1: 8, 2: 4}.get(rows, 2)  # at least eight sums at a time, or each waits for the one before
     wide = make_tile(rows, 2, masked=True, **kind)
-    whole = make_tile(rows, 2, **kind) if rows == ROWS else wide  # the others are rare: less to compile
+    # a mask over a whole tile costs little: where rows are rare, that is one tile less to compile
+    whole = make_tile(rows, vectors, **kind) if rows in (1, 2, ROWS) else wide
     narrow = make_tile(rows, 1, masked=True, **kind)
 
     @numba.njit(nogil=True)
     def strip(n, depth, a, a_row, a_step, b, b_step, b_column, c, c_row, begin, bias, relu):  # type: ignore[no-untyped-def]
         lanes = lanes_of(c)
-        for j in range(0, n, 2 * lanes):
+        j = 0
+        while j < n:
             left = n - j
             b_here = offset(b, j * b_column)
             c_here = offset(c, j)
             bias_here = offset(bias, j) if begin == BY_COLUMN else bias
-            if left >= 2 * lanes:
+            if left >= vectors * lanes and b_column == 1 or left >= 2 * lanes and vectors == 2:
                 whole(a, a_row, a_step, b_here, b_step, depth, c_here, c_row, begin, bias_here, relu, left)
-            elif left > lanes:
+                j += vectors * lanes
+                continue
+            j += 2 * lanes
+            if left > lanes:
                 wide(a, a_row, a_step, b_here, b_step, depth, c_here, c_row, begin, bias_here, relu, left)
             else:
                 narrow(a, a_row, a_step, b_here, b_step, depth, c_here, c_row, begin, bias_here, relu, left)

@@ -28,6 +28,7 @@ __all__ = [
     "GO_ON",
     "ROWS",
     "VECTOR_BYTES",
+    "Words",
     "at",
     "get",
     "lanes_of",
@@ -139,8 +140,73 @@ def make_tile(
     return tile
 
 
-class _Tile:
-    """The instructions of one tile. `write` is the whole program; the methods below it are its words."""
+class Words:
+    """The instructions that programs on vectors are made of, for one type of number.
+
+    Attributes:
+        masks: where not None, loads and stores of vector v touch only the lanes of masks[v].
+    """
+
+    masks: list[Any] | None
+
+    def __init__(self, builder: Any, element: Any) -> None:
+        self.builder, self.element = builder, element
+        self.size = 4 if isinstance(element, ir.FloatType) else 8
+        self.lanes = VECTOR_BYTES // self.size
+        self.vector = ir.VectorType(element, self.lanes)
+        self.suffix = f"v{self.lanes}f{8 * self.size}"
+        self.zero = ir.Constant(self.vector, None)
+        self.masks = None
+
+    @staticmethod
+    def word(value: int) -> Any:
+        return ir.Constant(WORD, value)
+
+    def call(self, name: str, result: Any, *values: Any) -> Any:
+        kind = ir.FunctionType(result, [value.type for value in values])
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), values)
+
+    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        return self.call(f"llvm.fma.{self.suffix}", self.vector, a, b, c)
+
+    def spread(self, value: Any, kind: Any = None) -> Any:
+        """One number in every lane."""
+        vector = ir.VectorType(kind or self.element, self.lanes)
+        empty = ir.Constant(vector, ir.Undefined)
+        first = self.builder.insert_element(empty, value, ir.Constant(INDEX, 0))
+        lanes = ir.Constant(ir.VectorType(INDEX, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(first, empty, lanes)
+
+    def first_lanes(self, count: Any) -> Any:
+        """A mask of the lanes below `count`."""
+        words = ir.VectorType(WORD, self.lanes)
+        numbers = ir.Constant(words, [ir.Constant(WORD, lane) for lane in range(self.lanes)])
+        return self.builder.icmp_signed("<", numbers, self.spread(count, WORD))
+
+    def address(self, row: Any, v: int) -> Any:
+        place = self.builder.gep(row, [self.word(v * self.lanes)])
+        return self.builder.bitcast(place, self.vector.as_pointer())
+
+    def load(self, row: Any, v: int) -> Any:
+        if self.masks is not None:
+            name = f"llvm.masked.load.{self.suffix}.p0{self.suffix}"
+            align = ir.Constant(INDEX, self.size)
+            return self.call(name, self.vector, self.address(row, v), align, self.masks[v], self.zero)
+        value = self.builder.load(self.address(row, v))
+        value.align = self.size
+        return value
+
+    def store(self, value: Any, row: Any, v: int) -> None:
+        if self.masks is not None:
+            name = f"llvm.masked.store.{self.suffix}.p0{self.suffix}"
+            align = ir.Constant(INDEX, self.size)
+            self.call(name, ir.VoidType(), value, self.address(row, v), align, self.masks[v])
+        else:
+            self.builder.store(value, self.address(row, v)).align = self.size
+
+
+class _Tile(Words):
+    """The program of one tile, in `write`."""
 
     def __init__(
         self,
@@ -152,14 +218,9 @@ class _Tile:
         gather_b: bool,
         masked: bool,
     ) -> None:
-        self.builder, self.element = builder, element
+        super().__init__(builder, element)
         self.rows, self.vectors = range(rows), range(vectors)
         self.gather_a, self.gather_b, self.masked = gather_a, gather_b, masked
-        self.size = 4 if isinstance(element, ir.FloatType) else 8
-        self.lanes = VECTOR_BYTES // self.size
-        self.vector = ir.VectorType(element, self.lanes)
-        self.suffix = f"v{self.lanes}f{8 * self.size}"
-        self.zero = ir.Constant(self.vector, None)
 
     def write(
         self, a: Any, a_row: Any, a_step: Any, b: Any, b_step: Any, depth: Any, c: Any, c_row: Any,
@@ -233,51 +294,3 @@ class _Tile:
             ]
         row = [self.load(bias, v) if way == BY_COLUMN else self.zero for v in self.vectors]
         return [row for _ in self.rows]
-
-    # ------------------------------------------------------------ words
-
-    @staticmethod
-    def word(value: int) -> Any:
-        return ir.Constant(WORD, value)
-
-    def call(self, name: str, result: Any, *values: Any) -> Any:
-        kind = ir.FunctionType(result, [value.type for value in values])
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), values)
-
-    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        return self.call(f"llvm.fma.{self.suffix}", self.vector, a, b, c)
-
-    def spread(self, value: Any, kind: Any = None) -> Any:
-        """One number in every lane."""
-        vector = ir.VectorType(kind or self.element, self.lanes)
-        empty = ir.Constant(vector, ir.Undefined)
-        first = self.builder.insert_element(empty, value, ir.Constant(INDEX, 0))
-        lanes = ir.Constant(ir.VectorType(INDEX, self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(first, empty, lanes)
-
-    def first_lanes(self, count: Any) -> Any:
-        """A mask of the lanes below `count`."""
-        words = ir.VectorType(WORD, self.lanes)
-        numbers = ir.Constant(words, [ir.Constant(WORD, lane) for lane in range(self.lanes)])
-        return self.builder.icmp_signed("<", numbers, self.spread(count, WORD))
-
-    def address(self, row: Any, v: int) -> Any:
-        place = self.builder.gep(row, [self.word(v * self.lanes)])
-        return self.builder.bitcast(place, self.vector.as_pointer())
-
-    def load(self, row: Any, v: int) -> Any:
-        if self.masked:
-            name = f"llvm.masked.load.{self.suffix}.p0{self.suffix}"
-            align = ir.Constant(INDEX, self.size)
-            return self.call(name, self.vector, self.address(row, v), align, self.masks[v], self.zero)
-        value = self.builder.load(self.address(row, v))
-        value.align = self.size
-        return value
-
-    def store(self, value: Any, row: Any, v: int) -> None:
-        if self.masked:
-            name = f"llvm.masked.store.{self.suffix}.p0{self.suffix}"
-            align = ir.Constant(INDEX, self.size)
-            self.call(name, ir.VoidType(), value, self.address(row, v), align, self.masks[v])
-        else:
-            self.builder.store(value, self.address(row, v)).align = self.size
