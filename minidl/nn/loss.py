@@ -16,6 +16,9 @@ from minidl.nn.module import Module
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "MSELoss"]
 
 
+ONE = np.ones(())
+
+
 class _Loss(Module):
     """A module of two inputs: `loss = criterion(prediction, target)`, `criterion.backward()`."""
 
@@ -45,8 +48,10 @@ class _Loss(Module):
 
     def recall(self, dloss: Array | float | None = None) -> tuple[Any, ...]:
         """As `Module.recall`; without an upstream gradient it is 1, for a loss is where backward starts."""
-        shape = () if self._memory is None else self._memory.shape
-        return super().recall(np.ones(shape) if dloss is None else np.asarray(dloss))
+        if dloss is None:
+            shape = () if self._memory is None else self._memory.shape
+            return super().recall(np.ones(shape) if shape else ONE)
+        return super().recall(np.asarray(dloss))
 
     def backward(self, dloss: Array | float | None = None) -> Array:
         """The gradient of the prediction, of its shape.
@@ -241,7 +246,8 @@ class CrossEntropyLoss(_Loss):
     def backward(self, dloss: Array | float | None = None) -> Array:
         # dx = (softmax(x) · Σ_c q_c − q) / divisor, of which the kernel made all but the divisor
         dloss, dx, divisor, shape = self.recall(dloss)
-        dx *= self._share(dloss, divisor).reshape(-1, 1)  # (M, 1), or (1, 1) for one upstream number
+        share = self._share(dloss, divisor)
+        dx *= share.reshape(-1, 1) if share.ndim else share  # (M, 1), or a number
         if len(shape) <= 2:
             return dx.reshape(shape)
         return np.moveaxis(dx.reshape(shape[0], *shape[2:], shape[1]), -1, 1).copy()  # (N, C, d₁, …)
@@ -289,7 +295,9 @@ class CrossEntropyLoss(_Loss):
 
 def _to_rows(x: Array) -> Array:
     """(N, C, d₁, …) → (N·d₁·…, C), and (C,) → (1, C)."""
-    return np.moveaxis(x, 1, -1).reshape(-1, x.shape[1]) if x.ndim > 1 else x.reshape(1, -1)
+    if x.ndim == 2:
+        return x
+    return np.moveaxis(x, 1, -1).reshape(-1, x.shape[1]) if x.ndim > 2 else x.reshape(1, -1)
 
 
 def _shown(weight: Array | None) -> str:

@@ -81,11 +81,12 @@ def _some_rows(task, thread, x, labels, weight, ignore_index, smoothing, losses,
         weights += weight[c]
     if len(weight) == 0:
         weights += x.shape[1]
-    for row in range(task * height, min(len(x), (task + 1) * height)):
-        logits, gradient = x[row], dx[row]
-        label = labels[row]
-        largest = _largest(logits)
-        _exponentials(logits, largest, gradient)
+    first, last = task * height, min(len(x), (task + 1) * height)
+    for row in range(first, last):
+        losses[row] = _shift(x[row], dx[row])
+    _exponentials(dx[first:last].reshape(-1))  # of all rows at once, which may be short
+    for row in range(first, last):
+        logits, gradient, largest, label = x[row], dx[row], losses[row], labels[row]
         total = _add_up(gradient)
         log_total = x.dtype.type(math.log(total)) if total > 0 else total - total  # NaN
         if label == ignore_index:
@@ -124,10 +125,19 @@ def _largest(x: Array) -> float:
 
 
 @jit
-def _exponentials(x: Array, largest: float, e: Array) -> None:
-    """e = exp(x − largest)."""
+def _shift(x: Array, shifted: Array) -> float:
+    """A row without its maximum, and the maximum."""
+    largest = _largest(x)
     for c in range(len(x)):
-        e[c] = exp(x[c] - largest)
+        shifted[c] = x[c] - largest
+    return largest
+
+
+@jit
+def _exponentials(x: Array) -> None:
+    """x ← exp(x)."""
+    for c in range(len(x)):
+        x[c] = exp(x[c])
 
 
 @functools.partial(jit, fastmath=SUMS)
