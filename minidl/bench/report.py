@@ -13,8 +13,12 @@ import numpy as np
 from minidl.bench.duel import Duel, Settings
 from minidl.errors import MinidlError
 
-__all__ = ["FORMAT", "Report", "exponent", "geometric_mean", "rows"]
+__all__ = [
+    "BUSY", "FORMAT", "Report", "Row", "exponent", "geometric_mean", "megabytes", "milliseconds", "rows"
+]  # fmt: skip
 
+BUSY = 0.1
+"""Cores in use by others above which a run is worth little: threads that wait for each other suffer most."""
 FORMAT = 1
 """Version of the JSON file; it changes when a field changes its meaning."""
 
@@ -44,23 +48,28 @@ def rows(duel: Duel, peak_gflops: float) -> list[Row]:
                 "group": duel.case.group,
                 "part": part,
                 "text": duel.case.text,
-                "minidl_ms": float(np.median(ours)),
-                "opponent_ms": float(np.median(theirs)),
-                "ratio": float(ratio),
-                "ratio_low": float(low),
-                "ratio_high": float(high),
+                "minidl_ms": _short(np.median(ours)),
+                "opponent_ms": _short(np.median(theirs)),
+                "ratio": _short(ratio),
+                "ratio_low": _short(low),
+                "ratio_high": _short(high),
                 "turns": len(pairs),
                 "flops": flops,
-                "limit_ms": None if flops is None else flops / (peak_gflops * 1e6),
+                "limit_ms": None if flops is None else _short(flops / (peak_gflops * 1e6)),
                 "minidl_peak_bytes": duel.peak_bytes[0],
                 "opponent_peak_bytes": duel.peak_bytes[1],
-                "minidl_first_ms": duel.first_ms[0],
-                "opponent_first_ms": duel.first_ms[1],
-                "difference": duel.difference,
+                "minidl_first_ms": _short(duel.first_ms[0]),
+                "opponent_first_ms": _short(duel.first_ms[1]),
+                "difference": _short(duel.difference),
                 "curve": list(duel.case.curve) if duel.case.curve else None,
             }
         )
     return made
+
+
+def _short(value: Any) -> float:
+    """Five digits: more would be noise, and a longer file."""
+    return float(f"{value:.5g}")
 
 
 @dataclass
@@ -151,3 +160,16 @@ def geometric_mean(ratios: Iterable[float]) -> float | None:
 def exponent(first: tuple[int, float], second: tuple[int, float]) -> float:
     """The p of `cost ∝ sizeᵖ` between two points (size, cost): 1 doubles when size does."""
     return math.log(second[1] / first[1]) / math.log(second[0] / first[0])
+
+
+def milliseconds(value: float | None) -> str:
+    """A time as tables show it: three digits or so."""
+    if value is None:
+        return "?"
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3 if value >= 0.1 else 4
+    return f"{value:.{digits}f}" if value >= 0.0001 else "< 0.0001"
+
+
+def megabytes(value: int | None) -> str:
+    """Memory as tables show it."""
+    return "?" if value is None else f"{value / 2**20:.1f}"

@@ -24,8 +24,6 @@ TITLES = {
     "operation": "single operations",
     "growth": "cost against batch size and channels",
 }
-BUSY = 0.1
-"""Cores in use by others above which a run is worth little: threads that wait for each other suffer most."""
 OPPONENTS = {"torch": "PyTorch", "reference": "NumPy reference"}
 
 
@@ -129,6 +127,8 @@ def _measure(cases: list[Case], opponent: str, threads: int, settings: Settings,
 
 
 def _heading(report: Report) -> str:
+    from minidl.bench.report import BUSY
+
     machine = report.machine
     rival = f"{report.opponent}, eager" if report.opponent == "PyTorch" else "minidl on its NumPy references"
     noise = ""
@@ -159,6 +159,8 @@ def _show_table(report: Report, group: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from minidl.bench.report import megabytes, milliseconds
+
     table = Table(title=TITLES[group], title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("", no_wrap=True)
     for name in ("minidl ms", f"{report.opponent} ms", "ratio", "quartiles", "limit ms"):
@@ -173,14 +175,14 @@ def _show_table(report: Report, group: str) -> None:
         part = "" if row["part"] == "step" else f", {row['part']}"
         cells = [
             row["text"] + part,
-            _ms(row["minidl_ms"]),
-            _ms(row["opponent_ms"]),
+            milliseconds(row["minidl_ms"]),
+            milliseconds(row["opponent_ms"]),
             f"{row['ratio']:.2f} ×",
             f"{row['ratio_low']:.2f}–{row['ratio_high']:.2f}",
-            _ms(row["limit_ms"]),
+            milliseconds(row["limit_ms"]),
         ]
         if memory:
-            cells.append(f"{_mb(row['minidl_peak_bytes'])} : {_mb(row['opponent_peak_bytes'])}")
+            cells.append(f"{megabytes(row['minidl_peak_bytes'])} : {megabytes(row['opponent_peak_bytes'])}")
         if group == "growth":
             cells.append(grown.get((row["name"], row["part"]), ""))
         table.add_row(*cells, style="red" if row["ratio"] < 1 else "")
@@ -204,6 +206,8 @@ def _growth(report: Report) -> dict[tuple[str, str], str]:
 
 
 def _conclude(report: Report) -> int:
+    from minidl.bench.report import BUSY
+
     print()
     if report.busy is not None and report.busy > BUSY:
         print(f"other programs used {report.busy:.1f} cores meanwhile: these figures are worth little")
@@ -222,13 +226,3 @@ def _conclude(report: Report) -> int:
         for problem in report.problems:
             print(f"  {problem['name']}: {problem['problem']}")
     return 1 if report.problems else 0
-
-
-def _ms(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.1f}" if value >= 100 else f"{value:.2f}" if value >= 1 else f"{value:.4f}"
-
-
-def _mb(value: int | None) -> str:
-    return "?" if value is None else f"{value / 2**20:.1f}"

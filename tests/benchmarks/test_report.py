@@ -10,7 +10,7 @@ from benchmarks.fakes import WARMUP, FakeSide
 from minidl.bench import CASES, Report, Settings, duel
 from minidl.bench.machine import Others, describe
 from minidl.bench.memory import PeakMemory
-from minidl.bench.report import exponent, geometric_mean
+from minidl.bench.report import exponent, geometric_mean, milliseconds
 from minidl.errors import MinidlError
 
 NUMBER, COUNT = (int, float), int
@@ -99,6 +99,17 @@ def test_plot(cases, tmp_path):
         assert widths == [1.0] * (2 + ("mlp_64" in cases))  # from 1 × to 2 ×: to the right, faster
     else:
         assert not bars
+
+
+TIMES = {
+    0.00005: "< 0.0001", 0.0123: "0.0123", 0.4567: "0.457", 1.5: "1.50", 12.34: "12.3", 123.4: "123",
+    None: "?",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", TIMES)
+def test_times_are_short(value):
+    assert milliseconds(value) == TIMES[value]
 
 
 def test_nothing_is_not_drawn():
