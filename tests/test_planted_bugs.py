@@ -17,20 +17,20 @@ from component_table import SAMPLES
 from kernel_arguments import ARGUMENTS
 
 from minidl import models, nn
-from minidl.kernels import conv, pooling
+from minidl.kernels import activation, conv, pooling
 from minidl.kernels import loss as loss_kernels
 from minidl.kernels.registry import KERNELS, use_backend
 from minidl.nn import batchnorm, loss
 from minidl.testing import CHECKS, Bug, planted
 
 LAYER_BUGS = [
-    (nn.Linear, Bug("weight gradient twice as large", nn.Linear, "backward", "dy2.T @ x2", "(x2.T @ dy2).T * 2")),
-    (nn.Linear, Bug("weight gradient transposed, poured into its shape", nn.Linear, "backward", "dy2.T @ x2", "(x2.T @ dy2).reshape(self.weight.shape)")),
-    (nn.Linear, Bug("bias gradient is a mean", nn.Linear, "backward", "dy2.sum(axis=0)", "dy2.mean(axis=0)")),
-    (nn.Linear, Bug("input gradient loses its sign", nn.Linear, "backward", "return dy @", "return -dy @")),
+    (nn.Linear, Bug("weight gradient twice as large", nn.Linear, "backward", "kernels.matmul(dy.T, x2)", "2 * kernels.matmul(dy.T, x2)")),
+    (nn.Linear, Bug("weight gradient transposed, poured into its shape", nn.Linear, "backward", "kernels.matmul(dy.T, x2)", "kernels.matmul(x2.T, dy).reshape(self.weight.shape)")),
+    (nn.Linear, Bug("bias gradient is a mean", nn.Linear, "backward", "kernels.sum_rows(dy)", "dy.mean(axis=0)")),
+    (nn.Linear, Bug("input gradient loses its sign", nn.Linear, "backward", "return kernels.matmul", "return -kernels.matmul")),
     (nn.Linear, Bug("bias added twice", nn.Linear, "forward", "y + self.bias", "y + 2 * self.bias")),
-    (nn.Linear, Bug("gradient overwrites", nn.Parameter, "add_grad", "if self.grad is None else self.grad + gradient", "if True else gradient")),
-    (nn.Linear, Bug("every gradient becomes float32", nn.Parameter, "add_grad", "gradient.astype(self.dtype)", "gradient.astype(np.float32)")),
+    (nn.Linear, Bug("gradient overwrites", nn.Parameter, "add_grad", "self.grad + gradient", "gradient")),
+    (nn.Linear, Bug("every gradient becomes float32", nn.Parameter, "add_grad", "total.astype(self.data.dtype, ", "total.astype(np.float32, ")),
     (nn.Linear, Bug("a frozen parameter collects", nn.Parameter, "add_grad", "if not self.requires_grad:", "if False:")),
     (nn.Linear, Bug("backward keeps its memory", nn.Module, "recall", "self._memory = None", "pass")),
     (nn.Linear, Bug("eval keeps a memory", nn.Module, "remember", "if keep else None", "if True else None")),
@@ -38,19 +38,19 @@ LAYER_BUGS = [
     (nn.Linear, Bug("a bad state dict is taken", nn.Module, "load_state_dict", "if problems:", "if False:")),
     (nn.Linear, Bug("state dict is not copied", nn.Module, "state_dict", "values.copy()", "values")),
     (nn.Linear, Bug("repr forgets the bias", nn.Linear, "extra_repr", ", bias={self.bias is not None}", "")),
-    (nn.ReLU, Bug("ReLU passes everything", nn.ReLU, "backward", "dy * positive", "dy.copy()")),
-    (nn.ReLU, Bug("ReLU in place", nn.ReLU, "forward", "np.maximum(x, 0)", "np.maximum(x, 0, out=x)")),
-    (nn.ReLU, Bug("ReLU swallows NaN", nn.ReLU, "forward", "np.maximum(x, 0)", "np.fmax(x, 0)")),
-    (nn.Sigmoid, Bug("sigmoid without 1 − y", nn.Sigmoid, "backward", "dy * y * (1 - y)", "dy * y")),
-    (nn.Sigmoid, Bug("sigmoid overflows", nn.Sigmoid, "forward", "np.exp(-np.abs(x))", "np.exp(-x)")),
+    (nn.ReLU, Bug("ReLU passes everything", activation, "relu_input_grad", "np.where(positive, dy, 0)", "dy.copy()")),
+    (nn.ReLU, Bug("ReLU in place", activation, "relu", "np.maximum(x, 0)", "np.maximum(x, 0, out=x)")),
+    (nn.ReLU, Bug("ReLU swallows NaN", activation, "relu", "np.maximum(x, 0)", "np.fmax(x, 0)")),
+    (nn.Sigmoid, Bug("sigmoid without 1 − y", activation, "sigmoid_input_grad", "dy * y * (1 - y)", "dy * y")),
+    (nn.Sigmoid, Bug("sigmoid overflows", activation, "sigmoid", "np.exp(-np.abs(x))", "np.exp(-x)")),
     (nn.Sigmoid, Bug("sigmoid's memory is its output", nn.Sigmoid, "forward", "self.remember(y.copy(), output=y)", "self.remember(y, output=y)")),
-    (nn.Sigmoid, Bug("sigmoid makes float64", nn.Sigmoid, "forward", "/ (1 + e)", "/ (np.float64(1) + e)")),
-    (nn.Tanh, Bug("tanh with 1 − y", nn.Tanh, "backward", "(1 - y * y)", "(1 - y)")),
-    (nn.Softmax, Bug("softmax's gradient is nothing", nn.Softmax, "backward", "y * (dy - (dy * y).sum(axis=dim, keepdims=True))", "0 * (y + dy + dim)")),
-    (nn.Softmax, Bug("softmax sums the wrong axis", nn.Softmax, "backward", "sum(axis=dim", "sum(axis=0")),
-    (nn.Softmax, Bug("softmax without the maximum", nn.Softmax, "forward", "x - x.max(axis=dim, keepdims=True, initial=-np.inf)", "x")),
-    (nn.Softmax, Bug("softmax's sum loses y", nn.Softmax, "backward", "(dy * y).sum(", "dy.sum(")),
-    (nn.Dropout, Bug("dropout without its scale", nn.Dropout, "forward", "1 / (1 - self.p)", "1")),
+    (nn.Sigmoid, Bug("sigmoid makes float64", activation, "sigmoid", "/ (1 + e)", "/ (np.float64(1) + e)")),
+    (nn.Tanh, Bug("tanh with 1 − y", activation, "tanh_input_grad", "(1 - y * y)", "(1 - y)")),
+    (nn.Softmax, Bug("softmax's gradient is nothing", activation, "softmax_input_grad", "y * (dy - (dy * y).sum(axis=dim, keepdims=True))", "0 * (y + dy + dim)")),
+    (nn.Softmax, Bug("softmax sums the wrong axis", activation, "softmax_input_grad", "sum(axis=dim", "sum(axis=0")),
+    (nn.Softmax, Bug("softmax without the maximum", activation, "softmax", "x - x.max(axis=dim, keepdims=True, initial=-np.inf)", "x")),
+    (nn.Softmax, Bug("softmax's sum loses y", activation, "softmax_input_grad", "(dy * y).sum(", "dy.sum(")),
+    (nn.Dropout, Bug("dropout without its scale", activation, "dropout_scale", "1 / (1 - p)", "1")),
     (nn.Dropout, Bug("dropout in eval too", nn.Dropout, "forward", "not self.training or self.p == 0", "self.p == 0")),
     (nn.Dropout, Bug("dropout with NumPy's global generator", nn.Dropout, "forward", "(self.rng or default_generator()).random(x.shape, dtype=np.float32)", "np.random.random(x.shape)")),
     (nn.Dropout, Bug("dropout returns its input in eval", nn.Dropout, "forward", "y = x.copy()", "y = x")),
@@ -67,7 +67,7 @@ LAYER_BUGS = [
     (nn.BatchNorm2d, Bug("momentum the wrong way round", batchnorm._BatchNorm, "_track", "(1 - m) * self.running_mean + m * mean", "m * self.running_mean + (1 - m) * mean")),
     (nn.BatchNorm1d, Bug("cumulative average is off by one", batchnorm._BatchNorm, "_track", "1 / int(self.num_batches_tracked)", "1 / (1 + int(self.num_batches_tracked))")),
     (nn.BatchNorm1d, Bug("eval moves the running statistics", batchnorm._BatchNorm, "forward", "            var = self.running_var.astype(x.dtype, copy=False)", "            var = self.running_var.astype(x.dtype, copy=False); self._track(x.mean(axis=0), x.var(axis=0)) if x.ndim == 2 else None")),
-    (nn.Conv2d, Bug("convolution's bias gradient misses an axis", nn.Conv2d, "backward", "dy.sum(axis=(0, 2, 3))", "dy[:, :, 0].sum(axis=(0, 2))")),
+    (nn.Conv2d, Bug("convolution's bias gradient misses an axis", nn.Conv2d, "backward", "kernels.sum_channels(dy)", "kernels.sum_channels(dy[:, :, 0])")),
     (nn.Conv2d, Bug("the dilation stands for the padding on the way back", nn.Conv2d, "backward", "(self.stride, self.padding, self.dilation", "(self.stride, self.dilation, self.dilation")),
     (nn.Conv2d, Bug("unfold ignores the dilation", conv, "unfold", "::dh, ::dw]", "::1, ::1][..., : kernel_size[0], : kernel_size[1]]")),
     (nn.Conv2d, Bug("fold overwrites where windows overlap", conv, "fold", "columns] += patches", "columns] = patches")),
@@ -148,6 +148,22 @@ def test_every_layer_and_loss_has_a_planted_bug():
 
 # (what is wrong, the kernel, the compiled loop in the file of its twin, the line, what stands there instead)
 NUMBA_BUGS = [
+    ("a compiled ReLU that swallows NaN", "relu", "_relu_piece", "zero if value <= zero else value", "value if value > zero else zero"),
+    ("a compiled ReLU with a slope at 0", "relu", "_relu_piece", "value > zero", "value >= zero"),
+    ("a compiled ReLU's gradient that passes all", "relu_input_grad", "_scale_where_piece", "if kept[i] else zero", ""),
+    ("a compiled ReLU's gradient of the first piece", "relu_input_grad", "_scale_where_piece", "piece(dx, task)", "piece(dx, 0)"),
+    ("a compiled dropout without its scale", "dropout", "_dropout_piece", "(factor if keep", "(factor / factor if keep"),
+    ("a compiled dropout that drops the others", "dropout", "_dropout_piece", "draws[i] >= least", "draws[i] < least"),
+    ("a compiled dropout's gradient without its scale", "dropout_input_grad", "_scale_where_piece", "dy[i] * factor", "dy[i]"),
+    ("a compiled dropout's gradient that passes all", "dropout_input_grad", "_scale_where_piece", "if kept[i] else zero", ""),
+    ("a compiled sigmoid that overflows", "sigmoid", "_sigmoid_piece", "exp(-abs(x[i]))", "exp(-x[i])"),
+    ("a compiled sigmoid of |x|", "sigmoid", "_sigmoid_piece", "one if x[i] >= zero else e", "one"),
+    ("a compiled sigmoid's gradient without 1 − y", "sigmoid_input_grad", "_sigmoid_grad_piece", " * (one - y[i])", ""),
+    ("a compiled sigmoid's gradient without y", "sigmoid_input_grad", "_sigmoid_grad_piece", "dy[i] * y[i] *", "dy[i] *"),
+    ("a compiled tanh of half", "tanh", "_tanh_piece", "tanh_of_one(x[i])", "tanh_of_one(x[i] / 2)"),
+    ("a compiled tanh of the first piece", "tanh", "_tanh_piece", "piece(x, task)", "piece(x, 0)"),
+    ("a compiled tanh's gradient with 1 − y", "tanh_input_grad", "_tanh_grad_piece", "y[i] * y[i]", "y[i]"),
+    ("a compiled tanh's gradient with 1 + y²", "tanh_input_grad", "_tanh_grad_piece", "one - y", "one + y"),
     ("a compiled max-pool whose padding wins", "max_pool2d", "_max_general_task", "best[j] = -math.inf", "best[j] = 0.0"),
     ("a compiled max-pool that swallows NaN", "max_pool2d", "_running_maximum", "| ((value != value) & (before == before))", ""),
     ("a compiled max-pool that takes the last of equals", "max_pool2d", "_running_maximum", "(value > before)", "(value >= before)"),

@@ -103,9 +103,9 @@ class Conv2d(Module):
         # dW = Σ_n dy · columnsᵀ    db = Σ dy    dx = fold(Wᵀ · dy)
         dy, x = self.recall(dy)
         how = (self.stride, self.padding, self.dilation, self.groups)
-        self.weight.add_grad(kernels.conv2d_weight_grad(dy, x, self.weight.shape, *how))
+        self.weight.add_grad(kernels.conv2d_weight_grad(dy, x, self.weight.shape, *how), fresh=True)
         if self.bias is not None:
-            self.bias.add_grad(kernels.sum_channels(dy))
+            self.bias.add_grad(kernels.sum_channels(dy), fresh=True)
         if not self._input_grad:
             return None
         return kernels.conv2d_input_grad(dy, self.weight.astype(dy.dtype), x.shape, *how)

@@ -74,9 +74,9 @@ class Linear(Module):
         # dW = dyᵀ x    db = Σ dy    dx = dy W
         dy, x = self.recall(dy)
         dy, x2 = self._rows(dy), self._rows(x)  # (N, out), (N, in)
-        self.weight.add_grad(kernels.matmul(dy.T, x2))  # (out, in)  eq. 12.2
+        self.weight.add_grad(kernels.matmul(dy.T, x2), fresh=True)  # (out, in)  eq. 12.2
         if self.bias is not None:
-            self.bias.add_grad(kernels.sum_rows(dy))  # (out,)  eq. 12.3
+            self.bias.add_grad(kernels.sum_rows(dy), fresh=True)  # (out,)  eq. 12.3
         if not self._input_grad:
             return None
         return kernels.matmul(dy, self.weight.astype(dy.dtype)).reshape(x.shape)  # (*, in)  eq. 12.4

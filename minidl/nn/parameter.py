@@ -64,21 +64,28 @@ class Parameter:
         """The values in `dtype`: `data` itself where it already has it, else a converted copy."""
         return self.data.astype(dtype, copy=False)
 
-    def add_grad(self, gradient: Array) -> None:
+    def add_grad(self, gradient: Array, *, fresh: bool = False) -> None:
         """Add to `grad`; a frozen parameter takes nothing.
 
         A parameter that is used twice, or a second backward before `zero_grad`, adds up, because the
         derivative of a sum of uses is the sum of their derivatives.
+
+        Args:
+            gradient: of the parameter's shape.
+            fresh: True says that the array was just made and nobody else holds it, as what a kernel
+                returns; then it becomes `grad` itself. Any other array is copied, since it may be
+                somebody else's, such as the upstream gradient.
 
         Raises:
             ShapeError: `gradient` does not have the parameter's shape.
         """
         if not self.requires_grad:
             return
-        if gradient.shape != self.shape:
+        if gradient.shape != self.data.shape:
             raise ShapeError(f"Parameter: expected a gradient of shape {self.shape}, got {gradient.shape}")
-        # a copy: the gradient may be somebody else's array, such as the upstream gradient itself
-        self.grad = gradient.astype(self.dtype) if self.grad is None else self.grad + gradient
+        # A sum is a new array too: whoever kept the first gradient finds it as it was.
+        total = gradient if self.grad is None else self.grad + gradient
+        self.grad = total.astype(self.data.dtype, copy=self.grad is None and not fresh)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
