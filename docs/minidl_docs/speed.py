@@ -73,7 +73,7 @@ def table(group: str) -> Callable[[Report], list[str]]:
     def lines(report: Report) -> list[str]:
         rows = report.group(group)
         memory = any(row["minidl_peak_bytes"] is not None for row in rows)
-        heads = ["", "minidl, ms", f"{report.opponent}, ms", "times as fast", "limit, ms"]
+        heads = ["what", "minidl, ms", f"{report.opponent}, ms", "times as fast", "limit, ms"]
         heads += ["memory, MB"] * memory
         made = [_line(heads), _line(["---", *["--:"] * (len(heads) - 1)])]
         for row in rows:

@@ -18,7 +18,7 @@ multiply-add counts 2. What is counted is what the mathematics needs, not what a
 | SGD, with momentum, Adam | 2, 4, 12 per parameter | |
 
 A training step needs no gradient of its input, so the input gradient of the first layer that has
-parameters (and of all before it) is left out, although minidl computes it: the limit is the task's.
+parameters (and of all before it) is left out.
 """
 
 from __future__ import annotations

@@ -1,10 +1,14 @@
-"""The minidl side of a case: each kind of step, written as a user of minidl writes it."""
+"""The minidl side of a case: each kind of step, written as a user of minidl writes it.
+
+A training step stands in `with model.no_input_grad():`, since PyTorch leaves out that gradient too.
+"""
 
 from __future__ import annotations
 
 import math
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import minidl
@@ -32,6 +36,7 @@ class MinidlSide:
     def __init__(self, case: Case, size: int | None = None) -> None:
         self.case = case
         self._values: dict[str, Any] = {}
+        self._loop = ExitStack()
         if case.kind == "product":
             self.parts = self._product()
             return
@@ -88,6 +93,7 @@ class MinidlSide:
     def _train(self) -> dict[str, Callable[[], None]]:
         model, x, y, values = self.model, self.x, self.target, self._values
         criterion, optimizer = nn.CrossEntropyLoss(), self._make_optimizer()
+        self._loop.enter_context(model.no_input_grad())  # the `with` block that a training loop stands in
 
         def step() -> None:
             optimizer.zero_grad()

@@ -83,6 +83,16 @@ def test_a_training_step_changes_every_parameter():
         assert change.any(), name
 
 
+def test_training_leaves_out_the_gradient_of_the_images():
+    side = MinidlSide(CASES["lenet5-64"], 3)
+    logits = side.model(side.x)
+    assert side.model.backward(np.ones_like(logits)) is None
+    layer = MinidlSide(CASES["conv-lenet-1"], 3)
+    layer.parts["forward"]()
+    layer.parts["backward"]()
+    assert layer.results()["gradient of the input"].shape == (3, 1, 28, 28)
+
+
 def test_inputs_and_weights_are_the_same_every_time():
     case = CASES["mlp-64"]
     for first, second in zip(batch(case), batch(case), strict=True):
