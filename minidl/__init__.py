@@ -12,6 +12,7 @@ from types import ModuleType
 from minidl import errors, kernels
 from minidl.array import manual_seed
 from minidl.kernels.registry import get_backend, use_backend
+from minidl.kernels.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 
@@ -22,12 +23,14 @@ __all__ = [
     "data",
     "errors",
     "get_backend",
+    "get_num_threads",
     "kernels",
     "manual_seed",
     "metrics",
     "models",
     "nn",
     "optim",
+    "set_num_threads",
     "testing",
     "train",
     "use_backend",

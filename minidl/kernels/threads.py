@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from minidl.kernels.registry import get_backend
+
 __all__ = ["get_num_threads", "hold_blas", "on_change", "set_num_threads"]
 
 MOST = 256
@@ -53,6 +55,8 @@ def set_num_threads(threads: int) -> None:
     if not whole or not 1 <= threads <= MOST:
         raise ValueError(f"set_num_threads: expected an integer from 1 to {MOST}, got {threads!r}")
     _threads = int(threads)
+    if get_backend() == "numpy":
+        hold_blas(_threads)
     for listener in _listeners:
         listener(_threads)
 
