@@ -30,6 +30,8 @@ def geometry(rng, *, pool: bool):
 
 def matmul(rng, dtype):
     m, k, n = (int(v) for v in rng.choice([0, 1, 2, 3, 7, 17, 33, 50, 70], 3))
+    if rng.random() < 0.2:  # more than one block of each
+        m, k, n = 70, 401, 550
     return rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
 
 
@@ -47,6 +49,14 @@ def conv_arguments(rng, dtype):
     (h, w), (kh, kw), stride, padding, dilation, (oh, ow) = geometry(rng, pool=False)
     n, groups = batch(rng), int(rng.integers(1, 4))
     cg, og = (int(v) for v in rng.integers(1, 4, 2))
+    kind = rng.random()
+    if kind < 0.3:  # the 3×3 convolution of many channels, which has an algorithm of its own
+        (kh, kw), stride, dilation, groups = (3, 3), (1, 1), (1, 1), 1
+        h, w, cg, og = (int(v) for v in (*rng.integers(4, 12, 2), *rng.integers(17, 40, 2)))
+        padding = tuple(int(p) for p in rng.integers(0, 4, 2))
+        oh, ow = h + 2 * padding[0] - 2, w + 2 * padding[1] - 2
+    elif kind < 0.5:  # more filters than a vector register has numbers
+        groups, cg, og = 1, int(rng.integers(33, 40)), int(rng.integers(16, 30))
     x = rng.standard_normal((n, groups * cg, h, w)).astype(dtype)
     weight = rng.standard_normal((groups * og, cg, kh, kw)).astype(dtype)
     bias = rng.standard_normal(groups * og).astype(dtype) if rng.random() < 0.5 else None
@@ -156,6 +166,55 @@ def squared_error(rng, dtype):
     return tuple(np.asarray(rng.standard_normal(shape)).astype(dtype) for _ in range(2))
 
 
+def numbers(rng, dtype):
+    """Of any shape, at times of more than one task; tiny and huge ones, zeros and what is no number too."""
+    shapes = [(), (0, 3), (7,), (2, 3, 4, 5), (3, 5, 1500), (40_000,)]
+    x = np.asarray(rng.standard_normal(shapes[rng.integers(len(shapes))]))
+    special = rng.choice([np.nan, np.inf, -np.inf, 0.0, 1e-5, -1e-3, 50.0, -1000.0], x.shape)
+    return np.where(rng.random(x.shape) < 0.2, special, x * rng.choice([0.01, 1, 10])).astype(dtype)
+
+
+def like(rng, x):
+    return np.asarray(rng.standard_normal(x.shape)).astype(x.dtype)
+
+
+def relu(rng, dtype):
+    return (numbers(rng, dtype),)
+
+
+def relu_input_grad(rng, dtype):
+    dy = numbers(rng, dtype)
+    return dy, np.asarray(rng.random(dy.shape) < 0.5)
+
+
+def sigmoid_input_grad(rng, dtype):
+    y = numbers(rng, dtype)
+    return like(rng, y), y
+
+
+def softmax(rng, dtype):
+    shape = [(), (0, 3), (3, 0), (7,), (60, 10), (2, 3, 4, 5), (3, 5, 700), (700, 30)][rng.integers(8)]
+    x = np.asarray(3 * rng.standard_normal(shape)).astype(dtype)
+    x[rng.random(shape) < 0.02] = rng.choice([-np.inf, 300, -1000])
+    return x, int(rng.integers(-max(x.ndim, 1), max(x.ndim, 1)))
+
+
+def softmax_input_grad(rng, dtype):
+    y, dim = softmax(rng, dtype)
+    return like(rng, y), like(rng, y), dim
+
+
+def dropout(rng, dtype):
+    x = numbers(rng, dtype)
+    x = np.where(np.isinf(x), dtype(3), x)  # ∞ · 0 would warn
+    return x, np.asarray(rng.random(x.shape, dtype=np.float32)), float(rng.choice([0.1, 0.5, 1]))
+
+
+def dropout_input_grad(rng, dtype):
+    dy, draws, p = dropout(rng, dtype)
+    return dy, draws >= p, p
+
+
 ARGUMENTS = {
     function.__name__: function
     for function in (
@@ -170,6 +229,13 @@ ARGUMENTS = {
         avg_pool2d_input_grad,
         adaptive_avg_pool2d,
         adaptive_avg_pool2d_input_grad,
+        relu,
+        relu_input_grad,
+        softmax,
+        softmax_input_grad,
+        dropout,
+        dropout_input_grad,
+        sigmoid_input_grad,
         sum_rows,
         sum_channels,
         cross_entropy,
@@ -177,3 +243,4 @@ ARGUMENTS = {
         squared_error,
     )
 }
+ARGUMENTS |= {"sigmoid": relu, "tanh": relu, "tanh_input_grad": sigmoid_input_grad}

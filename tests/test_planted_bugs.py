@@ -161,7 +161,7 @@ NUMBA_BUGS = [
     ("a compiled sigmoid's gradient without 1 − y", "sigmoid_input_grad", "_sigmoid_grad_piece", " * (one - y[i])", ""),
     ("a compiled sigmoid's gradient without y", "sigmoid_input_grad", "_sigmoid_grad_piece", "dy[i] * y[i] *", "dy[i] *"),
     ("a compiled tanh of half", "tanh", "_tanh_piece", "tanh_of_one(x[i])", "tanh_of_one(x[i] / 2)"),
-    ("a compiled tanh of the first piece", "tanh", "_tanh_piece", "piece(x, task)", "piece(x, 0)"),
+    ("a compiled tanh of the first piece", "tanh", "_tanh_piece", "piece(y, task)", "piece(y, 0)"),
     ("a compiled tanh's gradient with 1 − y", "tanh_input_grad", "_tanh_grad_piece", "y[i] * y[i]", "y[i]"),
     ("a compiled tanh's gradient with 1 + y²", "tanh_input_grad", "_tanh_grad_piece", "one - y", "one + y"),
     ("a compiled max-pool whose padding wins", "max_pool2d", "_max_general_task", "best[j] = -math.inf", "best[j] = 0.0"),
@@ -231,7 +231,61 @@ def test_a_wrong_twin_differs_from_its_reference(name, kernel, loop, old, new, m
         assert differs_from_reference(KERNELS[kernel])
 
 
+# Loops on vector registers cannot run as plain Python: they are compiled anew with the bug in them.
+# (what is wrong, the kernel, the file, the function, the line, what stands there instead)
+VECTOR_BUGS = [
+    ("a product whose later blocks of A are the first", "matmul", "products", "_block", "i * a_row + first_k * a_step", "i * a_row"),
+    ("a product packed from the wrong column", "matmul", "products", "_pack", "(first_column + first) * b_column", "first * b_column"),
+    ("a linear layer whose bias begins again in each block", "linear", "products", "_block", "first_column + j if begin == BY_COLUMN", "j if begin == BY_COLUMN"),
+    ("a product that begins with the bias in every block", "linear", "products", "_matmul", "begin if first_k == 0 else GO_ON", "begin"),
+    ("a convolution whose groups share a bias", "conv2d", "conv", "_conv_band", "group * filters if biased else 0", "0"),
+    ("a convolution whose bands are one row off", "conv2d", "conv", "_conv_band", "columns, phases, first, -1)", "columns, phases, first + (first > 0), -1)"),
+    ("an input gradient that loses the stride's phases", "conv2d_input_grad", "conv", "conv2d_input_grad", "phase[...] = part", "phase[...] = 0"),
+    ("an input gradient of filters in reverse", "conv2d_input_grad", "conv", "conv2d_input_grad", ".swapaxes(1, 2)", ".swapaxes(1, 2)[:, :, ::-1]"),
+    ("a weight gradient of the last image alone", "conv2d_weight_grad", "conv", "_weight_grad_piece", "begin = GO_ON", "begin = BLANK"),
+    ("a weight gradient that loses a piece", "conv2d_weight_grad", "conv", "conv2d_weight_grad", "total += piece", "total += 0 * piece"),
+    ("a weight gradient of few filters in the first group's place", "conv2d_weight_grad", "conv", "_weight_grad_piece", "(part + first_channel * per_channel) * lanes", "(first_channel * per_channel) * lanes"),
+    ("Winograd's filters with a wrong sign", "conv2d", "winograd", "_transform_weight", "half * (a - b + d)", "half * (a + b + d)"),
+    ("Winograd's input without its zeros", "conv2d_input_grad", "winograd", "_input_block", "width if inside else 0", "width"),
+    ("Winograd's weight gradient of the first block", "conv2d_weight_grad", "winograd", "_weight_grad_piece", "begin = GO_ON", "break"),
+    ("Winograd's weight gradient without its last column", "conv2d_weight_grad", "winograd", "_weight_from", "half * (b + c) + d", "half * (b + c)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "kernel", "file", "function", "old", "new"), VECTOR_BUGS, ids=[name for name, *_ in VECTOR_BUGS]
+)
+def test_a_wrong_vector_loop_differs_from_its_reference(name, kernel, file, function, old, new, monkeypatch):
+    numba = pytest.importorskip("numba")
+    twins = importlib.import_module(f"minidl.kernels.numba_cpu.{file}")
+    tasks = importlib.import_module("minidl.kernels.numba_cpu.tasks")
+    options = importlib.import_module("minidl.kernels.numba_cpu.jit").OPTIONS
+    monkeypatch.setattr(tasks, "jit", lambda body, fastmath=frozenset(): numba.njit(**options)(body))
+    bug = Bug(name, twins, function, old, new)
+    own = {
+        attribute: compiled
+        for attribute, compiled in vars(twins).items()
+        if hasattr(compiled, "py_func")
+        and getattr(compiled, "body", compiled.py_func).__module__ == twins.__name__
+    }
+    if function in own:  # else it is Python that runs as it stands
+        compiled = own[function]
+        body = getattr(compiled, "body", compiled.py_func)
+        monkeypatch.setattr(twins, function, body)
+        with planted(bug):
+            monkeypatch.setattr(twins, function, compiled)
+            for attribute, each in own.items():
+                fresh = tasks.tasks(each.body) if hasattr(each, "body") else numba.njit(**options)(each.py_func)
+                monkeypatch.setattr(twins, attribute, fresh)
+            assert differs_from_reference(KERNELS[kernel])
+    else:
+        with planted(bug):
+            assert differs_from_reference(KERNELS[kernel])
+    monkeypatch.undo()
+    assert not differs_from_reference(KERNELS[kernel])
+
+
 def test_every_twin_has_a_planted_bug():
     pytest.importorskip("minidl.kernels.numba_cpu")
-    bugged = {kernel for _, kernel, *_ in NUMBA_BUGS}
+    bugged = {kernel for _, kernel, *_ in (*NUMBA_BUGS, *VECTOR_BUGS)}
     assert {name for name, kernel in KERNELS.items() if np.ndarray in kernel.twins} <= bugged

@@ -2,6 +2,18 @@
 them hold faster twins under the same file names. `registry` decides which one runs.
 """
 
+from minidl.kernels.activation import (
+    dropout,
+    dropout_input_grad,
+    relu,
+    relu_input_grad,
+    sigmoid,
+    sigmoid_input_grad,
+    softmax,
+    softmax_input_grad,
+    tanh,
+    tanh_input_grad,
+)
 from minidl.kernels.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
 from minidl.kernels.pooling import (
@@ -28,14 +40,24 @@ __all__ = [
     "conv2d_weight_grad",
     "cross_entropy",
     "cross_entropy_with_logits",
+    "dropout",
+    "dropout_input_grad",
     "get_backend",
     "kernel",
     "linear",
     "matmul",
     "max_pool2d",
     "max_pool2d_input_grad",
+    "relu",
+    "relu_input_grad",
+    "sigmoid",
+    "sigmoid_input_grad",
+    "softmax",
+    "softmax_input_grad",
     "squared_error",
     "sum_channels",
     "sum_rows",
+    "tanh",
+    "tanh_input_grad",
     "use_backend",
 ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from minidl import kernels
 from minidl.array import Array
 from minidl.nn.module import Module
 
@@ -29,14 +28,14 @@ class ReLU(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y = np.maximum(x, 0)
-        self.remember(x > 0, output=y)
+        y, positive = kernels.relu(x)
+        self.remember(positive, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy where x > 0, else 0
         dy, positive = self.recall(dy)
-        return dy * positive
+        return kernels.relu_input_grad(dy, positive)
 
     def extra_repr(self) -> str:
         return f"inplace={self.inplace}"
@@ -53,15 +52,14 @@ class Sigmoid(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        e = np.exp(-np.abs(x))  # never above 1, so eq. 4.1 does not overflow
-        y = np.where(x >= 0, 1, e) / (1 + e)  # eq. 4.2
+        y = kernels.sigmoid(x)
         self.remember(y.copy(), output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy · y (1 − y)
         dy, y = self.recall(dy)
-        return dy * y * (1 - y)  # eq. 4.3
+        return kernels.sigmoid_input_grad(dy, y)
 
 
 class Tanh(Module):
@@ -73,14 +71,14 @@ class Tanh(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y = np.tanh(x)
+        y = kernels.tanh(x)
         self.remember(y.copy(), output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy (1 − y²)
         dy, y = self.recall(dy)
-        return dy * (1 - y * y)
+        return kernels.tanh_input_grad(dy, y)
 
 
 class Softmax(Module):
@@ -108,15 +106,14 @@ class Softmax(Module):
         self.check_array(x)
         dim = (0 if x.ndim in (0, 1, 3) else 1) if self.dim is None else self.dim
         self.check_dim(x, dim)
-        e = np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf))
-        y = e / e.sum(axis=dim, keepdims=True)  # eq. 15.1
+        y = kernels.softmax(x, dim)
         self.remember(y.copy(), dim, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # ∂yᵢ/∂xⱼ = yᵢ (δᵢⱼ − yⱼ), so dx = y (dy − Σ dy y)
         dy, y, dim = self.recall(dy)
-        return y * (dy - (dy * y).sum(axis=dim, keepdims=True))
+        return kernels.softmax_input_grad(dy, y, dim)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidl import kernels
 from minidl.array import Array, default_generator
 from minidl.nn.module import Module
 
@@ -45,20 +46,18 @@ class Dropout(Module):
         self.check_array(x)
         if not self.training or self.p == 0:
             y = x.copy()
-            self.remember(None, output=y)
+            self.remember(None, self.p, output=y)
             return y
-        scale = 0.0 if self.p == 1 else 1 / (1 - self.p)
         # Drawn in float32 whatever x is, so that both precisions drop the same numbers.
-        kept = (self.rng or default_generator()).random(x.shape, dtype=np.float32) >= self.p
-        mask = (kept * scale).astype(x.dtype)
-        y = x * mask
-        self.remember(mask, output=y)
+        draws = (self.rng or default_generator()).random(x.shape, dtype=np.float32)
+        y, kept = kernels.dropout(x, draws, self.p)
+        self.remember(kept, self.p, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
-        # dx = dy · mask, where mask = m / (1 − p)
-        dy, mask = self.recall(dy)
-        return dy.copy() if mask is None else dy * mask
+        # dx = dy · m / (1 − p)
+        dy, kept, p = self.recall(dy)
+        return dy.copy() if kept is None else kernels.dropout_input_grad(dy, kept, p)
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"

@@ -1,4 +1,4 @@
-"""eˣ and log(1 + e) for compiled loops, written so that they run in vector lanes, as the C library's do not.
+"""eˣ, log(1 + e) and tanh for compiled loops, written so that they run in vector lanes, as the C library's do not.
 
 In float32 they are polynomials, right to about the last digit. In float64, where correctness is proved
 and speed is secondary, they are the C library's.
@@ -15,14 +15,15 @@ from numba.extending import overload
 
 from minidl.kernels.numba_cpu.jit import jit
 
-__all__ = ["exp", "log1p"]
+__all__ = ["exp", "log1p", "tanh"]
 
 LOG2_E = np.float32(1 / math.log(2))
 LN2_HIGH = np.float32(0.693359375)  # few digits, so that its product with a whole number is exact
 LN2_LOW = np.float32(math.log(2) - 0.693359375)
 WHOLE = np.float32(1.5 * 2**23)  # a float32 of this size has no digits after the point: adding it rounds
 LOWEST, HIGHEST = np.float32(-104), np.float32(88.75)  # e to these is 0 and ∞
-HALF, ONE, TWO = np.float32(0.5), np.float32(1), np.float32(2)
+FLAT = np.float32(-40)  # 1 + e to this is 1
+ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 E2, E3, E4, E5, E6 = (np.float32(c) for c in (0.49999993, 0.1666652, 0.04166839, 0.00836878, 0.00138145))
 L3, L5, L7, L9, L11, L13, L15 = (np.float32(2 / k) for k in (3, 5, 7, 9, 11, 13, 15))
 
@@ -35,6 +36,11 @@ def exp(x: float) -> float:
 def log1p(x: float) -> float:
     """log(1 + x), in x's dtype, for x from 0 to 1 only."""
     return math.log1p(x)
+
+
+def tanh(x: float) -> float:
+    """The hyperbolic tangent, in x's dtype."""
+    return math.tanh(x)
 
 
 @jit
@@ -68,6 +74,19 @@ def _log1p32(x: Any) -> Any:
     return s * TWO + s * z * tail
 
 
+@jit
+def _tanh32(x: Any) -> Any:
+    """tanh |x| = −m / (2 + m) with m = e^(−2|x|) − 1, computed so that no digits are lost where m is small."""
+    t = -TWO * abs(x)
+    t = FLAT if t < FLAT else t
+    n = (t * LOG2_E + WHOLE) - WHOLE
+    r = (t - n * LN2_HIGH) - n * LN2_LOW
+    power = _power_of_2(n)
+    m = power * (r + r * r * (E2 + r * (E3 + r * (E4 + r * (E5 + r * E6))))) + (power - ONE)
+    y = -m / (TWO + m)
+    return y if x > ZERO else -y
+
+
 @overload(exp)
 def _exp(x):  # type: ignore[no-untyped-def]
     if x == types.float32:
@@ -80,3 +99,10 @@ def _log1p(x):  # type: ignore[no-untyped-def]
     if x == types.float32:
         return lambda x: _log1p32(x)
     return lambda x: math.log1p(x)
+
+
+@overload(tanh)
+def _tanh(x):  # type: ignore[no-untyped-def]
+    if x == types.float32:
+        return lambda x: _tanh32(x)
+    return lambda x: math.tanh(x)

@@ -1,0 +1,212 @@
+"""Activations and dropout in one pass over the numbers, large arrays in pieces that threads share out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl.array import Array
+from minidl.kernels import activation
+from minidl.kernels.numba_cpu.exponential import exp
+from minidl.kernels.numba_cpu.exponential import tanh as tanh_of_one
+from minidl.kernels.numba_cpu.jit import jit
+from minidl.kernels.numba_cpu.pool import POOL
+from minidl.kernels.numba_cpu.tasks import tasks
+
+__all__ = [
+    "dropout",
+    "dropout_input_grad",
+    "relu",
+    "relu_input_grad",
+    "sigmoid",
+    "sigmoid_input_grad",
+    "tanh",
+    "tanh_input_grad",
+]
+
+PIECE = 32_768  # numbers of one task: some microseconds, and they stay in the L2 cache
+COSTLY = 8  # an exponential, in operations
+
+
+def flat(x: Array) -> Array:
+    """The numbers as one row, copied only where they are not in C order."""
+    return x.reshape(-1) if x.flags.c_contiguous else np.ascontiguousarray(x).reshape(-1)
+
+
+@activation.relu.register(np.ndarray)
+def relu(x: Array) -> tuple[Array, Array]:
+    """As the reference."""
+    y, positive = np.empty(x.shape, x.dtype), np.empty(x.shape, np.bool_)
+    with POOL.team(x.size) as team:
+        _relu(flat(x), y.reshape(-1), positive.reshape(-1), team)
+    return y, positive
+
+
+@activation.relu_input_grad.register(np.ndarray)
+def relu_input_grad(dy: Array, positive: Array) -> Array:
+    """As the reference."""
+    return _masked(dy, positive, 1.0)
+
+
+@activation.dropout_input_grad.register(np.ndarray)
+def dropout_input_grad(dy: Array, kept: Array, p: float) -> Array:
+    """As the reference."""
+    return _masked(dy, kept, activation.dropout_scale(p))
+
+
+def _masked(dy: Array, kept: Array, scale: float) -> Array:
+    dx = np.empty(dy.shape, dy.dtype)
+    with POOL.team(dy.size) as team:
+        _scale_where(flat(dy), flat(kept), scale, dx.reshape(-1), team)
+    return dx
+
+
+@activation.dropout.register(np.ndarray)
+def dropout(x: Array, draws: Array, p: float) -> tuple[Array, Array]:
+    """As the reference."""
+    y, kept = np.empty(x.shape, x.dtype), np.empty(x.shape, np.bool_)
+    with POOL.team(x.size) as team:
+        _dropout(flat(x), flat(draws), p, activation.dropout_scale(p), y.reshape(-1), kept.reshape(-1), team)
+    return y, kept
+
+
+@activation.sigmoid.register(np.ndarray)
+def sigmoid(x: Array) -> Array:
+    """As the reference."""
+    y = np.empty(x.shape, x.dtype)
+    with POOL.team(COSTLY * x.size) as team:
+        _sigmoid(flat(x), y.reshape(-1), team)
+    return y
+
+
+@activation.sigmoid_input_grad.register(np.ndarray)
+def sigmoid_input_grad(dy: Array, y: Array) -> Array:
+    """As the reference."""
+    dx = np.empty(dy.shape, dy.dtype)
+    with POOL.team(dy.size) as team:
+        _sigmoid_grad(flat(dy), flat(y), dx.reshape(-1), team)
+    return dx
+
+
+@activation.tanh.register(np.ndarray)
+def tanh(x: Array) -> Array:
+    """As the reference."""
+    y = np.empty(x.shape, x.dtype)
+    with POOL.team(COSTLY * x.size) as team:
+        _tanh(flat(x), y.reshape(-1), team)
+    return y
+
+
+@activation.tanh_input_grad.register(np.ndarray)
+def tanh_input_grad(dy: Array, y: Array) -> Array:
+    """As the reference."""
+    dx = np.empty(dy.shape, dy.dtype)
+    with POOL.team(dy.size) as team:
+        _tanh_grad(flat(dy), flat(y), dx.reshape(-1), team)
+    return dx
+
+
+@jit
+def pieces(x: Array) -> int:
+    """How many tasks a row of numbers makes; it depends on its length alone."""
+    return -(-len(x) // PIECE)
+
+
+@jit
+def piece(x: Array, number: int) -> Array:
+    """The numbers of one task."""
+    return x[number * PIECE : (number + 1) * PIECE]
+
+
+@tasks
+def _relu_piece(task, thread, x, y, positive):  # type: ignore[no-untyped-def]
+    x, y, positive = piece(x, task), piece(y, task), piece(positive, task)
+    zero = x.dtype.type(0)
+    for i in range(len(x)):
+        value = x[i]
+        positive[i] = value > zero
+        y[i] = zero if value <= zero else value  # a NaN stays
+
+
+@jit
+def _relu(x: Array, y: Array, positive: Array, team: int) -> None:
+    _relu_piece(team, pieces(x), (x, y, positive))
+
+
+@tasks
+def _scale_where_piece(task, thread, dy, kept, scale, dx):  # type: ignore[no-untyped-def]
+    dy, kept, dx = piece(dy, task), piece(kept, task), piece(dx, task)
+    zero, factor = dy.dtype.type(0), dy.dtype.type(scale)
+    for i in range(len(dy)):
+        dx[i] = dy[i] * factor if kept[i] else zero
+
+
+@jit
+def _scale_where(dy: Array, kept: Array, scale: float, dx: Array, team: int) -> None:
+    _scale_where_piece(team, pieces(dy), (dy, kept, scale, dx))
+
+
+@tasks
+def _dropout_piece(task, thread, x, draws, p, scale, y, kept):  # type: ignore[no-untyped-def]
+    x, draws, y, kept = piece(x, task), piece(draws, task), piece(y, task), piece(kept, task)
+    zero, factor, least = x.dtype.type(0), x.dtype.type(scale), draws.dtype.type(p)
+    for i in range(len(x)):
+        keep = draws[i] >= least
+        kept[i] = keep
+        y[i] = x[i] * (factor if keep else zero)
+
+
+@jit
+def _dropout(x: Array, draws: Array, p: float, scale: float, y: Array, kept: Array, team: int) -> None:
+    _dropout_piece(team, pieces(x), (x, draws, p, scale, y, kept))
+
+
+@tasks
+def _sigmoid_piece(task, thread, x, y):  # type: ignore[no-untyped-def]
+    x, y = piece(x, task), piece(y, task)
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    for i in range(len(x)):
+        e = exp(-abs(x[i]))
+        y[i] = (one if x[i] >= zero else e) / (one + e)
+
+
+@jit
+def _sigmoid(x: Array, y: Array, team: int) -> None:
+    _sigmoid_piece(team, pieces(x), (x, y))
+
+
+@tasks
+def _sigmoid_grad_piece(task, thread, dy, y, dx):  # type: ignore[no-untyped-def]
+    dy, y, dx = piece(dy, task), piece(y, task), piece(dx, task)
+    one = y.dtype.type(1)
+    for i in range(len(dy)):
+        dx[i] = dy[i] * y[i] * (one - y[i])
+
+
+@jit
+def _sigmoid_grad(dy: Array, y: Array, dx: Array, team: int) -> None:
+    _sigmoid_grad_piece(team, pieces(y), (dy, y, dx))
+
+
+@tasks
+def _tanh_piece(task, thread, x, y):  # type: ignore[no-untyped-def]
+    x, y = piece(x, task), piece(y, task)
+    for i in range(len(x)):
+        y[i] = tanh_of_one(x[i])
+
+
+@jit
+def _tanh(x: Array, y: Array, team: int) -> None:
+    _tanh_piece(team, pieces(x), (x, y))
+
+
+@tasks
+def _tanh_grad_piece(task, thread, dy, y, dx):  # type: ignore[no-untyped-def]
+    dy, y, dx = piece(dy, task), piece(y, task), piece(dx, task)
+    one = y.dtype.type(1)
+    for i in range(len(dy)):
+        dx[i] = dy[i] * (one - y[i] * y[i])
+
+
+@jit
+def _tanh_grad(dy: Array, y: Array, dx: Array, team: int) -> None:
+    _tanh_grad_piece(team, pieces(y), (dy, y, dx))
