@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from minidl import kernels
@@ -195,7 +197,7 @@ def sigmoid_input_grad(rng, dtype):
 def softmax(rng, dtype):
     shape = [(), (0, 3), (3, 0), (7,), (60, 10), (2, 3, 4, 5), (3, 5, 700), (700, 30)][rng.integers(8)]
     x = np.asarray(3 * rng.standard_normal(shape)).astype(dtype)
-    x[rng.random(shape) < 0.02] = rng.choice([-np.inf, 300, -1000])
+    x[rng.random(shape) < 0.02] = rng.choice([-np.inf, 1000, -1000])
     return x, int(rng.integers(-max(x.ndim, 1), max(x.ndim, 1)))
 
 
@@ -213,6 +215,54 @@ def dropout(rng, dtype):
 def dropout_input_grad(rng, dtype):
     dy, draws, p = dropout(rng, dtype)
     return dy, draws >= p, p
+
+
+def parameter_and_state(rng, dtype, arrays):
+    shape = [(), (0,), (7,), (5, 3), (60, 70), (3, 2, 4, 5)][rng.integers(6)]
+    return [np.asarray(rng.standard_normal(shape)).astype(dtype) for _ in range(arrays)]
+
+
+def sgd_step(rng, dtype):
+    theta, g, b = parameter_and_state(rng, dtype, 3)
+    lam = float(rng.choice([0, 0.1]))
+    if rng.random() < 0.3:
+        return theta, g, None, 0.3, 0.0, 0.0, lam, False
+    nesterov = bool(rng.random() < 0.5)
+    return theta, g, b, 0.3, 0.7, 0.0 if nesterov else float(rng.choice([0, 0.2])), lam, nesterov
+
+
+def adam_step(rng, dtype):
+    theta, g, m, v, largest = parameter_and_state(rng, dtype, 5)
+    given = np.asarray(abs(largest)) if rng.random() < 0.3 else None
+    lam, decoupled = float(rng.choice([0, 0.1])), bool(rng.random() < 0.5)
+    return (
+        theta,
+        g,
+        m,
+        np.asarray(abs(v)),
+        given,
+        int(rng.integers(1, 20)),
+        0.1,
+        0.7,
+        0.9,
+        1e-3,
+        lam,
+        decoupled,
+    )
+
+
+CHANGES = {"sgd_step": (0, 2), "adam_step": (0, 2, 3, 4)}
+"""The kernels that write to arguments, and to which; of all others the results are compared."""
+
+
+def call(kernel, name, arguments, own=False):
+    """What a call gives: its results, or the arrays that it changes, of which it gets copies unless `own`."""
+    if name not in CHANGES:
+        result = kernel(*arguments)
+        return result if isinstance(result, tuple) else (result,)
+    given = list(arguments) if own else [copy.deepcopy(a) for a in arguments]
+    assert kernel(*given) is None
+    return tuple(given[i] for i in CHANGES[name] if given[i] is not None)
 
 
 ARGUMENTS = {
@@ -241,6 +291,8 @@ ARGUMENTS = {
         cross_entropy,
         cross_entropy_with_logits,
         squared_error,
+        sgd_step,
+        adam_step,
     )
 }
 ARGUMENTS |= {"sigmoid": relu, "tanh": relu, "tanh_input_grad": sigmoid_input_grad}

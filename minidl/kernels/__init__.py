@@ -9,13 +9,12 @@ from minidl.kernels.activation import (
     relu_input_grad,
     sigmoid,
     sigmoid_input_grad,
-    softmax,
-    softmax_input_grad,
     tanh,
     tanh_input_grad,
 )
 from minidl.kernels.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
+from minidl.kernels.optim import adam_step, sgd_step
 from minidl.kernels.pooling import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_input_grad,
@@ -24,6 +23,7 @@ from minidl.kernels.pooling import (
     max_pool2d,
     max_pool2d_input_grad,
 )
+from minidl.kernels.probabilities import softmax, softmax_input_grad
 from minidl.kernels.products import linear, matmul
 from minidl.kernels.registry import KERNELS, Kernel, get_backend, kernel, use_backend
 from minidl.kernels.sums import sum_channels, sum_rows
@@ -31,6 +31,7 @@ from minidl.kernels.sums import sum_channels, sum_rows
 __all__ = [
     "KERNELS",
     "Kernel",
+    "adam_step",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_input_grad",
     "avg_pool2d",
@@ -50,6 +51,7 @@ __all__ = [
     "max_pool2d_input_grad",
     "relu",
     "relu_input_grad",
+    "sgd_step",
     "sigmoid",
     "sigmoid_input_grad",
     "softmax",

@@ -19,8 +19,6 @@ __all__ = [
     "relu_input_grad",
     "sigmoid",
     "sigmoid_input_grad",
-    "softmax",
-    "softmax_input_grad",
     "tanh",
     "tanh_input_grad",
 ]
@@ -54,17 +52,18 @@ def relu_input_grad(dy: Array, positive: Array) -> Array:
 
 
 @kernel
-def sigmoid(x: Array) -> Array:
+def sigmoid(x: Array) -> tuple[Array, Array]:
     """`y = 1 / (1 + e⁻ˣ)`, computed from e^(−|x|), which never overflows.
 
     Args:
         x: of any shape.
 
     Returns:
-        y, of x's shape.
+        y, of x's shape, and a copy of it to keep for the gradient.
     """
     e = np.exp(-np.abs(x))  # never above 1, so eq. 4.1 does not overflow
-    return np.where(x >= 0, 1, e) / (1 + e)  # eq. 4.2
+    y = np.where(x >= 0, 1, e) / (1 + e)  # eq. 4.2
+    return y, y.copy()
 
 
 @kernel
@@ -82,16 +81,17 @@ def sigmoid_input_grad(dy: Array, y: Array) -> Array:
 
 
 @kernel
-def tanh(x: Array) -> Array:
+def tanh(x: Array) -> tuple[Array, Array]:
     """`y = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)`.
 
     Args:
         x: of any shape.
 
     Returns:
-        y, of x's shape.
+        y, of x's shape, and a copy of it to keep for the gradient.
     """
-    return np.tanh(x)
+    y = np.tanh(x)
+    return y, y.copy()
 
 
 @kernel
@@ -106,36 +106,6 @@ def tanh_input_grad(dy: Array, y: Array) -> Array:
         dx, of the same shape.
     """
     return dy * (1 - y * y)
-
-
-@kernel
-def softmax(x: Array, dim: int) -> Array:
-    """`yᵢ = e^xᵢ / Σⱼ e^xⱼ` along one dimension, the largest x subtracted first.
-
-    Args:
-        x: of any shape.
-        dim: the dimension to sum along.
-
-    Returns:
-        y, of x's shape.
-    """
-    e = np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf))
-    return e / e.sum(axis=dim, keepdims=True)  # eq. 15.1
-
-
-@kernel
-def softmax_input_grad(dy: Array, y: Array, dim: int) -> Array:
-    """`dx = y (dy − Σ dy y)`, for ∂yᵢ/∂xⱼ = yᵢ (δᵢⱼ − yⱼ).
-
-    Args:
-        dy: of any shape.
-        y: the output, of the same shape.
-        dim: the dimension to sum along.
-
-    Returns:
-        dx, of the same shape.
-    """
-    return y * (dy - (dy * y).sum(axis=dim, keepdims=True))
 
 
 @kernel

@@ -52,8 +52,8 @@ class Sigmoid(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y = kernels.sigmoid(x)
-        self.remember(y.copy(), output=y)
+        y, kept = kernels.sigmoid(x)
+        self.remember(kept, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -71,8 +71,8 @@ class Tanh(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y = kernels.tanh(x)
-        self.remember(y.copy(), output=y)
+        y, kept = kernels.tanh(x)
+        self.remember(kept, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -106,8 +106,8 @@ class Softmax(Module):
         self.check_array(x)
         dim = (0 if x.ndim in (0, 1, 3) else 1) if self.dim is None else self.dim
         self.check_dim(x, dim)
-        y = kernels.softmax(x, dim)
-        self.remember(y.copy(), dim, output=y)
+        y, kept = kernels.softmax(x, dim)
+        self.remember(kept, dim, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:

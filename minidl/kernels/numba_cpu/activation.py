@@ -70,12 +70,12 @@ def dropout(x: Array, draws: Array, p: float) -> tuple[Array, Array]:
 
 
 @activation.sigmoid.register(np.ndarray)
-def sigmoid(x: Array) -> Array:
+def sigmoid(x: Array) -> tuple[Array, Array]:
     """As the reference."""
-    y = np.empty(x.shape, x.dtype)
+    y, kept = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
     with POOL.team(COSTLY * x.size) as team:
-        _sigmoid(flat(x), y.reshape(-1), team)
-    return y
+        _sigmoid(flat(x), y.reshape(-1), kept.reshape(-1), team)
+    return y, kept
 
 
 @activation.sigmoid_input_grad.register(np.ndarray)
@@ -88,12 +88,12 @@ def sigmoid_input_grad(dy: Array, y: Array) -> Array:
 
 
 @activation.tanh.register(np.ndarray)
-def tanh(x: Array) -> Array:
+def tanh(x: Array) -> tuple[Array, Array]:
     """As the reference."""
-    y = np.empty(x.shape, x.dtype)
+    y, kept = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
     with POOL.team(COSTLY * x.size) as team:
-        _tanh(flat(x), y.reshape(-1), team)
-    return y
+        _tanh(flat(x), y.reshape(-1), kept.reshape(-1), team)
+    return y, kept
 
 
 @activation.tanh_input_grad.register(np.ndarray)
@@ -161,17 +161,19 @@ def _dropout(x: Array, draws: Array, p: float, scale: float, y: Array, kept: Arr
 
 
 @tasks
-def _sigmoid_piece(task, thread, x, y):  # type: ignore[no-untyped-def]
-    x, y = piece(x, task), piece(y, task)
+def _sigmoid_piece(task, thread, x, y, kept):  # type: ignore[no-untyped-def]
+    x, y, kept = piece(x, task), piece(y, task), piece(kept, task)
     zero, one = x.dtype.type(0), x.dtype.type(1)
     for i in range(len(x)):
         e = exp(-abs(x[i]))
-        y[i] = (one if x[i] >= zero else e) / (one + e)
+        value = (one if x[i] >= zero else e) / (one + e)
+        y[i] = value
+        kept[i] = value
 
 
 @jit
-def _sigmoid(x: Array, y: Array, team: int) -> None:
-    _sigmoid_piece(team, pieces(x), (x, y))
+def _sigmoid(x: Array, y: Array, kept: Array, team: int) -> None:
+    _sigmoid_piece(team, pieces(x), (x, y, kept))
 
 
 @tasks
@@ -188,15 +190,17 @@ def _sigmoid_grad(dy: Array, y: Array, dx: Array, team: int) -> None:
 
 
 @tasks
-def _tanh_piece(task, thread, x, y):  # type: ignore[no-untyped-def]
-    x, y = piece(x, task), piece(y, task)
+def _tanh_piece(task, thread, x, y, kept):  # type: ignore[no-untyped-def]
+    x, y, kept = piece(x, task), piece(y, task), piece(kept, task)
     for i in range(len(x)):
-        y[i] = tanh_of_one(x[i])
+        value = tanh_of_one(x[i])
+        y[i] = value
+        kept[i] = value
 
 
 @jit
-def _tanh(x: Array, y: Array, team: int) -> None:
-    _tanh_piece(team, pieces(x), (x, y))
+def _tanh(x: Array, y: Array, kept: Array, team: int) -> None:
+    _tanh_piece(team, pieces(x), (x, y, kept))
 
 
 @tasks

@@ -1,4 +1,4 @@
-"""eˣ, log(1 + e) and tanh for compiled loops, written so that they run in vector lanes, as the C library's do not.
+"""eˣ, log(1 + e) and tanh for compiled loops, written so that they run in vector lanes.
 
 In float32 they are polynomials, right to about the last digit. In float64, where correctness is proved
 and speed is secondary, they are the C library's.
@@ -78,7 +78,7 @@ def _log1p32(x: Any) -> Any:
 
 @functools.partial(jit, fastmath=FUSED)
 def _tanh32(x: Any) -> Any:
-    """tanh |x| = −m / (2 + m) with m = e^(−2|x|) − 1, computed so that no digits are lost where m is small."""
+    """−m / (2 + m) is tanh |x|, with m = e^(−2|x|) − 1 computed so that a small m loses no digits."""
     t = -TWO * abs(x)
     t = FLAT if t < FLAT else t
     n = (t * LOG2_E + WHOLE) - WHOLE

@@ -1,0 +1,166 @@
+"""Softmax in one visit: a block of numbers stays in the cache from its maximum to its quotients.
+
+The numbers of one sum stand side by side in memory when they are the last dimension; then a row is summed
+at a time. Otherwise many sums stand side by side, and all of them advance together, a row of them at a time.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minidl.array import Array
+from minidl.kernels import probabilities
+from minidl.kernels.numba_cpu.exponential import exp
+from minidl.kernels.numba_cpu.jit import jit
+from minidl.kernels.numba_cpu.pool import POOL
+from minidl.kernels.numba_cpu.rows import add_up, dot, exponentials, shift
+from minidl.kernels.numba_cpu.tasks import tasks
+
+__all__ = ["softmax", "softmax_input_grad"]
+
+PIECE = 8_192  # numbers of one task, about
+WIDTH = 256  # sums that advance together
+COST = 12  # operations per number, an exponential among them
+
+
+@probabilities.softmax.register(np.ndarray)
+def softmax(x: Array, dim: int) -> tuple[Array, Array]:
+    """As the reference."""
+    y, kept = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    if x.size:
+        outer, n, inner = _around(x.shape, dim)
+        given = np.ascontiguousarray(x)
+        with POOL.team(COST * x.size) as team:
+            if inner == 1:
+                shape = (outer, n)
+                _rows(given.reshape(shape), y.reshape(shape), kept.reshape(shape), team)
+            else:
+                blocks = (outer, n, inner)
+                _columns(given.reshape(blocks), y.reshape(blocks), kept.reshape(blocks), team)
+    return y, kept
+
+
+@probabilities.softmax_input_grad.register(np.ndarray)
+def softmax_input_grad(dy: Array, y: Array, dim: int) -> Array:
+    """As the reference."""
+    dx = np.empty(dy.shape, dy.dtype)
+    if dy.size:
+        outer, n, inner = _around(dy.shape, dim)
+        dys, ys = np.ascontiguousarray(dy), np.ascontiguousarray(y)
+        with POOL.team(4 * dy.size) as team:
+            if inner == 1:
+                _rows_grad(dys.reshape(outer, n), ys.reshape(outer, n), dx.reshape(outer, n), team)
+            else:
+                shape = (outer, n, inner)
+                _columns_grad(dys.reshape(shape), ys.reshape(shape), dx.reshape(shape), team)
+    return dx
+
+
+def _around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
+    """How many numbers stand before, along and after a dimension."""
+    if not shape:
+        return 1, 1, 1
+    dim %= len(shape)
+    return math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :])
+
+
+# ------------------------------------------------------------ sums along rows
+
+
+@jit
+def height_of(n: int) -> int:
+    """How many rows of n numbers make one task."""
+    return max(1, PIECE // n)
+
+
+@tasks
+def _some_rows(task, thread, x, y, kept):  # type: ignore[no-untyped-def]
+    height, one = height_of(x.shape[1]), x.dtype.type(1)
+    first, last = task * height, min((task + 1) * height, len(x))
+    for i in range(first, last):
+        shift(x[i], y[i])
+    exponentials(y[first:last].reshape(-1))  # of all rows at once, which may be short
+    for i in range(first, last):
+        result, again = y[i], kept[i]
+        factor = one / add_up(result)
+        for j in range(len(result)):
+            value = result[j] * factor
+            result[j] = value
+            again[j] = value
+
+
+@jit
+def _rows(x: Array, y: Array, kept: Array, team: int) -> None:
+    _some_rows(team, -(-len(x) // height_of(x.shape[1])), (x, y, kept))
+
+
+@tasks
+def _some_rows_grad(task, thread, dy, y, dx):  # type: ignore[no-untyped-def]
+    height = height_of(y.shape[1])
+    for i in range(task * height, min((task + 1) * height, len(y))):
+        dys, ys, dxs = dy[i], y[i], dx[i]
+        total = dot(dys, ys)
+        for j in range(len(ys)):
+            dxs[j] = ys[j] * (dys[j] - total)
+
+
+@jit
+def _rows_grad(dy: Array, y: Array, dx: Array, team: int) -> None:
+    _some_rows_grad(team, -(-len(y) // height_of(y.shape[1])), (dy, y, dx))
+
+
+# ------------------------------------------------------------ sums across rows
+
+
+@tasks
+def _some_columns(task, thread, x, y, kept):  # type: ignore[no-untyped-def]
+    _, n, inner = x.shape
+    blocks = -(-inner // WIDTH)
+    image, first = task // blocks, task % blocks * WIDTH
+    last = min(first + WIDTH, inner)
+    largest, total = x[image, 0, first:last].copy(), np.zeros(last - first, x.dtype)
+    for k in range(1, n):
+        given = x[image, k, first:last]
+        for j in range(len(given)):
+            largest[j] = given[j] if given[j] > largest[j] else largest[j]
+    for k in range(n):
+        given, result = x[image, k, first:last], y[image, k, first:last]
+        for j in range(len(given)):
+            result[j] = exp(given[j] - largest[j])
+        for j in range(len(result)):
+            total[j] += result[j]
+    for k in range(n):
+        result, again = y[image, k, first:last], kept[image, k, first:last]
+        for j in range(len(result)):
+            value = result[j] / total[j]
+            result[j] = value
+            again[j] = value
+
+
+@jit
+def _columns(x: Array, y: Array, kept: Array, team: int) -> None:
+    _some_columns(team, len(x) * -(-x.shape[2] // WIDTH), (x, y, kept))
+
+
+@tasks
+def _some_columns_grad(task, thread, dy, y, dx):  # type: ignore[no-untyped-def]
+    _, n, inner = y.shape
+    blocks = -(-inner // WIDTH)
+    image, first = task // blocks, task % blocks * WIDTH
+    last = min(first + WIDTH, inner)
+    total = np.zeros(last - first, y.dtype)
+    for k in range(n):
+        dys, ys = dy[image, k, first:last], y[image, k, first:last]
+        for j in range(len(total)):
+            total[j] += dys[j] * ys[j]
+    for k in range(n):
+        dys, ys, dxs = dy[image, k, first:last], y[image, k, first:last], dx[image, k, first:last]
+        for j in range(len(total)):
+            dxs[j] = ys[j] * (dys[j] - total[j])
+
+
+@jit
+def _columns_grad(dy: Array, y: Array, dx: Array, team: int) -> None:
+    _some_columns_grad(team, len(y) * -(-y.shape[2] // WIDTH), (dy, y, dx))
