@@ -235,20 +235,8 @@ def adam_step(rng, dtype):
     theta, g, m, v, largest = parameter_and_state(rng, dtype, 5)
     given = np.asarray(abs(largest)) if rng.random() < 0.3 else None
     lam, decoupled = float(rng.choice([0, 0.1])), bool(rng.random() < 0.5)
-    return (
-        theta,
-        g,
-        m,
-        np.asarray(abs(v)),
-        given,
-        int(rng.integers(1, 20)),
-        0.1,
-        0.7,
-        0.9,
-        1e-3,
-        lam,
-        decoupled,
-    )
+    t = int(rng.integers(1, 20))
+    return theta, g, m, np.asarray(abs(v)), given, t, 0.1, 0.7, 0.9, 1e-3, lam, decoupled
 
 
 CHANGES = {"sgd_step": (0, 2), "adam_step": (0, 2, 3, 4)}

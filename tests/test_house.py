@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "array": set(),
     "kernels": {"array", "errors"},
     "nn": {"array", "kernels", "errors"},
-    "optim": {"array", "nn", "errors"},
+    "optim": {"array", "errors", "kernels", "nn"},
     "data": {"array", "errors"},
     "metrics": {"errors"},
     "models": {"array", "nn"},
@@ -140,11 +140,11 @@ PUBLIC = {
     "minidl.models": "LeNet5 MLP",
     "minidl.data": "ArrayDataset BatchDataset DataLoader Dataset MNIST Subset fetch random_split read_digit "
     "read_idx",
-    "minidl.kernels": "KERNELS Kernel adaptive_avg_pool2d adaptive_avg_pool2d_input_grad avg_pool2d "
-    "avg_pool2d_input_grad conv2d conv2d_input_grad conv2d_weight_grad cross_entropy "
+    "minidl.kernels": "KERNELS Kernel adam_step adaptive_avg_pool2d adaptive_avg_pool2d_input_grad "
+    "avg_pool2d avg_pool2d_input_grad conv2d conv2d_input_grad conv2d_weight_grad cross_entropy "
     "cross_entropy_with_logits dropout dropout_input_grad get_backend kernel "
     "max_pool2d max_pool2d_input_grad relu relu_input_grad sigmoid sigmoid_input_grad "
-    "softmax softmax_input_grad squared_error sum_channels sum_rows tanh "
+    "softmax softmax_input_grad sgd_step squared_error sum_channels sum_rows tanh "
     "tanh_input_grad use_backend",
     "minidl.testing": "Bug CHECKS GradientCheck Sample TensorCheck Wrong check_component check_optimizer "
     "check_scheduler diagnose gradient_check numerical_gradient planted",

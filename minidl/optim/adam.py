@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
+from minidl import kernels
 from minidl.array import Array
 from minidl.nn.parameter import Parameter
 from minidl.optim.optimizer import Group, Optimizer, State, check_number
@@ -44,6 +42,7 @@ class Adam(Optimizer):
 
     state_names: ClassVar = ("step", "exp_avg", "exp_avg_sq")
     optional_state_names: ClassVar = ("max_exp_avg_sq",)
+    _decoupled: ClassVar = False  # whether the weight decay is no part of the gradient
 
     def __init__(
         self,
@@ -77,29 +76,14 @@ class Adam(Optimizer):
         check_number(self._name, "weight_decay", options["weight_decay"], at_least=0)
 
     def update(self, theta: Array, g: Array, state: State, group: Group) -> None:
-        lam = float(group["weight_decay"])
-        if lam != 0:
-            g = g + lam * theta
-        self._adapt(theta, g, state, group)
-
-    def _adapt(self, theta: Array, g: Array, state: State, group: Group) -> None:
-        """Everything but the weight decay, in which Adam and AdamW differ."""
-        lr, eps, (beta1, beta2) = float(group["lr"]), float(group["eps"]), map(float, group["betas"])
-        if not state:
-            state.update(step=0, exp_avg=np.zeros_like(theta), exp_avg_sq=np.zeros_like(theta))
-        t = state["step"] = state["step"] + 1
-        m, v = state["exp_avg"], state["exp_avg_sq"]
-
-        m += (1 - beta1) * (g - m)  # = β₁ m + (1 − β₁) g
-        v *= beta2
-        v += (1 - beta2) * (g * g)
-        if group["amsgrad"]:
-            largest = state.setdefault("max_exp_avg_sq", np.zeros_like(v))
-            v = np.maximum(largest, v, out=largest)
-
-        # the corrections are numbers, so they cost nothing when they are not applied to m and v themselves
-        correction1, correction2 = 1 - beta1**t, 1 - beta2**t
-        theta -= (lr / correction1) * m / (np.sqrt(v) / math.sqrt(correction2) + eps)
+        beta1, beta2 = group["betas"]
+        t = state["step"] = state.get("step", 0) + 1
+        m, v = self.buffer(state, "exp_avg", theta), self.buffer(state, "exp_avg_sq", theta)
+        largest = self.buffer(state, "max_exp_avg_sq", theta) if group["amsgrad"] else None
+        lr, eps, lam = float(group["lr"]), float(group["eps"]), float(group["weight_decay"])
+        kernels.adam_step(
+            theta, g, m, v, largest, t, lr, float(beta1), float(beta2), eps, lam, self._decoupled
+        )
 
 
 class AdamW(Adam):
@@ -126,6 +110,8 @@ class AdamW(Adam):
         ValueError: lr, eps or weight_decay below 0, or a β that is not in [0, 1).
     """
 
+    _decoupled: ClassVar = True
+
     def __init__(
         self,
         params: Iterable[Parameter] | Iterable[Mapping[str, Any]],
@@ -138,9 +124,3 @@ class AdamW(Adam):
         maximize: bool = False,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
-
-    def update(self, theta: Array, g: Array, state: State, group: Group) -> None:
-        lam = float(group["weight_decay"])
-        if lam != 0:
-            theta *= 1 - float(group["lr"]) * lam
-        self._adapt(theta, g, state, group)

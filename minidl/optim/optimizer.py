@@ -78,6 +78,16 @@ class Optimizer:
         """Change `theta`, a parameter's values, in place by its gradient `g`, which stays as it is."""
         raise NotImplementedError(f"{self._name} does not define update()")
 
+    @staticmethod
+    def buffer(state: State, name: str, theta: Array) -> Array:
+        """What is remembered of a parameter under this name: zeros at first, in the dtype of its values."""
+        values: Array | None = state.get(name)
+        if values is None:
+            values = state[name] = np.zeros(theta.shape, theta.dtype)
+        elif values.dtype != theta.dtype:  # the model was converted
+            values = state[name] = values.astype(theta.dtype)
+        return values
+
     # ---------------------------------------------------------------- what a user calls
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
@@ -122,27 +132,29 @@ class Optimizer:
         Raises:
             ShapeError: a gradient's shape is not its parameter's; then nothing was changed.
         """
-        due = [
-            (parameter, parameter.grad, group)
-            for group in self.param_groups
-            for parameter in group["params"]
-            if parameter.requires_grad and parameter.grad is not None
-        ]
-        for parameter, gradient, _ in due:
-            if gradient.shape != parameter.shape:  # it might broadcast, and be wrong in silence
-                raise ShapeError(
-                    f"{self._name}: expected a gradient of shape {parameter.shape}, got {gradient.shape}"
-                )
-        for parameter, gradient, group in due:
-            g = gradient.astype(parameter.dtype, copy=False)
+        due = []
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                g, theta = parameter.grad, parameter.data
+                if g is None or not parameter.requires_grad:
+                    continue
+                if g.shape != theta.shape:  # it might broadcast, and be wrong in silence
+                    raise ShapeError(
+                        f"{self._name}: expected a gradient of shape {theta.shape}, got {g.shape}"
+                    )
+                due.append((parameter, theta, g, group))
+        for parameter, theta, g, group in due:
+            if g.dtype != theta.dtype:
+                g = g.astype(theta.dtype)
             if group.get("maximize"):
                 g = -g
-            self.update(parameter.data, g, self.state.setdefault(parameter, {}), group)
+            self.update(theta, g, self.state.setdefault(parameter, {}), group)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
-        for parameter in self._parameters():
-            parameter.zero_grad()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.zero_grad()
 
     # ---------------------------------------------------------------- saving and loading
 

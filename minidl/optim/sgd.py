@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
+from minidl import kernels
 from minidl.array import Array
 from minidl.nn.parameter import Parameter
 from minidl.optim.optimizer import Group, Optimizer, State, check_number
@@ -75,17 +74,11 @@ class SGD(Optimizer):
             )
 
     def update(self, theta: Array, g: Array, state: State, group: Group) -> None:
-        lr, mu, tau, lam = (float(group[k]) for k in ("lr", "momentum", "dampening", "weight_decay"))
-        if lam != 0:
-            g = g + lam * theta
-        d = g
+        lr, mu = float(group["lr"]), float(group["momentum"])
+        tau, lam = float(group["dampening"]), float(group["weight_decay"])
+        b = None
         if mu != 0:
-            b = state.get("momentum_buffer")
-            if b is None:
-                b = state["momentum_buffer"] = np.zeros_like(theta)
-                b += g  # all of the first gradient, undamped
-            else:
-                b *= mu
-                b += (1 - tau) * g if tau != 0 else g
-            d = g + mu * b if group["nesterov"] else b
-        theta -= lr * d  # eq. 15.4
+            if "momentum_buffer" not in state:
+                tau = 0.0  # the first gradient counts in full
+            b = self.buffer(state, "momentum_buffer", theta)
+        kernels.sgd_step(theta, g, b, lr, mu, tau, lam, bool(group["nesterov"]))

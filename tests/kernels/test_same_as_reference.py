@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 import pytest
-from kernel_arguments import ARGUMENTS
+from kernel_arguments import ARGUMENTS, CHANGES, call
 
 from minidl.kernels.registry import KERNELS, use_backend
 from minidl.kernels.threads import get_num_threads, set_num_threads
@@ -44,25 +44,24 @@ def lay_out(value, how):
     return np.flip(np.flip(value).copy())
 
 
-def as_tuple(value):
-    return value if isinstance(value, tuple) else (value,)
-
-
 def check_same_as_reference(name, implementation, dtype, layout):
     for seed in SEEDS:
         arguments = ARGUMENTS[name](np.random.default_rng(seed), dtype)
-        expected = as_tuple(KERNELS[name].reference(*arguments))
+        expected = call(KERNELS[name].reference, name, arguments)
         given = tuple(lay_out(a, layout) for a in arguments)
         before = [a.copy() if isinstance(a, np.ndarray) else a for a in given]
-        for result, wanted in zip(as_tuple(implementation(*given)), expected, strict=True):
+        for result, wanted in zip(call(implementation, name, given, own=True), expected, strict=True):
             result, wanted = np.asarray(result), np.asarray(wanted)  # some results are plain numbers
             assert result.dtype == wanted.dtype
             n = max(1, math.prod(wanted.shape[-2:]) * 64)
             tolerance = 1e-12 if dtype == np.float64 else math.sqrt(n) * 1.2e-7
             np.testing.assert_allclose(result, wanted, rtol=tolerance, atol=tolerance, strict=True)
-            assert not any(np.shares_memory(result, a) for a in given if isinstance(a, np.ndarray))
-        for a, b in zip(given, before, strict=True):
-            np.testing.assert_array_equal(a, b)
+            assert name in CHANGES or not any(
+                np.shares_memory(result, a) for a in given if isinstance(a, np.ndarray)
+            )
+        for i, (a, b) in enumerate(zip(given, before, strict=True)):
+            if i not in CHANGES.get(name, ()):
+                np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("layout", ["Fortran", "gaps", "reversed"])
@@ -88,7 +87,7 @@ def test_a_twin_gives_the_same_bits_at_1_2_and_4_threads(name):
         for threads in (1, 2, 4):
             set_num_threads(threads)
             with use_backend("numba"):
-                results.append(as_tuple(kernel(*arguments)))
+                results.append(call(kernel, name, arguments))
         set_num_threads(before)
         for other in results[1:]:
             for a, b in zip(results[0], other, strict=True):

@@ -237,3 +237,33 @@ def test_an_option_switched_on_later_takes_effect():
         sgd.param_groups[0]["momentum"] = 0.9
     assert "max_exp_avg_sq" in adam.state[theta]
     assert "momentum_buffer" in sgd.state[theta]
+
+
+@pytest.mark.parametrize(
+    "options", [(SGD, {"momentum": 0.9}), (Adam, {"amsgrad": True}), (AdamW, {})], ids=str
+)
+def test_the_state_follows_a_model_that_is_converted(options):
+    cls, more = options
+    parameter = Parameter(np.ones((2, 3), np.float32))
+    optimizer = cls([parameter], lr=0.1, **more)
+    for dtype in (np.float32, np.float64, np.float32):
+        parameter.to(dtype)
+        parameter.zero_grad()
+        parameter.add_grad(np.full((2, 3), 0.5))
+        optimizer.step()
+        state = optimizer.state[parameter]
+        assert {v.dtype for v in [parameter.data, *state.values()] if isinstance(v, np.ndarray)} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_a_step_splits_a_large_parameter_and_changes_no_gradient(backend):
+    if backend == "numba":
+        pytest.importorskip("numba")
+    rng = np.random.default_rng(0)
+    start, g = rng.standard_normal((2, 300, 401))
+    parameter = Parameter(start)
+    parameter.add_grad(g)
+    with minidl.use_backend(backend):
+        SGD([parameter], lr=0.1, weight_decay=0.5).step()
+    np.testing.assert_allclose(parameter.data, start - 0.1 * (g + 0.5 * start), rtol=1e-13)
+    np.testing.assert_array_equal(parameter.grad, g)

@@ -4,6 +4,8 @@ import pytest
 from optim.by_hand import RATES, STEPS, check_rates, check_steps
 from optim.samples import SCHEDULERS
 
+from minidl import kernels
+from minidl.kernels.registry import use_backend
 from minidl.optim import SGD, Adam, AdamW, Optimizer
 from minidl.optim import optimizer as optimizer_module
 from minidl.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
@@ -12,89 +14,82 @@ from minidl.testing.planted import Bug, planted
 
 BUGS = [
     # the rules
-    Bug("SGD walks uphill", SGD, "update", "theta -= lr * d", "theta += lr * d"),
-    Bug("SGD: decay of the wrong sign", SGD, "update", "g + lam * theta", "g - lam * theta"),
-    Bug("SGD: decay scaled by lr twice", SGD, "update", "lam * theta", "lr * lam * theta"),
-    Bug("SGD: first step damped", SGD, "update", "b += g  #", "b += (1 - tau) * g  #"),
-    Bug("SGD: dampening forgotten", SGD, "update", "(1 - tau) * g if tau != 0 else g", "g"),
-    Bug("SGD: momentum as a mean", SGD, "update", "b += (1 - tau) * g if", "b += (1 - mu) * g if True or"),
-    Bug("SGD: momentum forgets nothing", SGD, "update", "b *= mu", "b *= 1"),
-    Bug("Nesterov without the gradient", SGD, "update", "d = g + mu * b if", "d = mu * b if"),
-    Bug("Nesterov without momentum's factor", SGD, "update", "g + mu * b", "g + b"),
-    Bug("Nesterov ignored", SGD, "update", 'g + mu * b if group["nesterov"] else b', "b"),
+    Bug("SGD walks uphill", kernels, "sgd_step", "theta -= lr * d", "theta += lr * d"),
+    Bug("SGD: decay of the wrong sign", kernels, "sgd_step", "g + weight_decay *", "g - weight_decay *"),
     Bug(
-        "SGD: gradient kept as buffer", SGD, "update", "= np.zeros_like(theta)\n                b += g", "= g"
+        "SGD: decay scaled by lr twice",
+        kernels,
+        "sgd_step",
+        "weight_decay * theta",
+        "lr * weight_decay * theta",
     ),
-    Bug("SGD: momentum not kept", SGD, "update", 'b = state["momentum_buffer"] = np', "b = np"),
-    Bug("SGD: values not changed in place", SGD, "update", "theta -= lr * d", "theta = theta - lr * d"),
-    Bug("Adam: no correction of the mean", Adam, "_adapt", "lr / correction1", "lr"),
-    Bug("Adam: no correction of the square", Adam, "_adapt", " / math.sqrt(correction2)", ""),
+    Bug("SGD: first step damped", SGD, "update", "tau = 0.0", "pass"),
+    Bug("SGD: dampening forgotten", kernels, "sgd_step", "(1 - dampening) * g", "g"),
+    Bug("SGD: momentum as a mean", kernels, "sgd_step", "(1 - dampening) * g", "(1 - momentum) * g"),
+    Bug("SGD: momentum forgets nothing", kernels, "sgd_step", "b *= momentum", "b *= 1"),
+    Bug("Nesterov without the gradient", kernels, "sgd_step", "d = g + momentum * b", "d = momentum * b"),
+    Bug("Nesterov without momentum's factor", kernels, "sgd_step", "g + momentum * b", "g + b"),
+    Bug("Nesterov ignored", kernels, "sgd_step", "g + momentum * b if nesterov else b", "b"),
+    Bug("SGD: momentum not kept", SGD, "update", 'self.buffer(state, "', 'self.buffer({}, "'),
+    Bug(
+        "state starts at the values",
+        Optimizer,
+        "buffer",
+        "np.zeros(theta.shape, theta.dtype)",
+        "theta.copy()",
+    ),
+    Bug("state is the values", Optimizer, "buffer", "np.zeros(theta.shape, theta.dtype)", "theta"),
+    Bug("SGD: values not changed in place", kernels, "sgd_step", "theta -= lr * d", "theta = theta - lr * d"),
+    Bug("Adam: no correction of the mean", kernels, "adam_step", "lr / correction1", "lr"),
+    Bug("Adam: no correction of the square", kernels, "adam_step", " / math.sqrt(correction2)", ""),
     Bug(
         "Adam: corrections swapped",
-        Adam,
-        "_adapt",
+        kernels,
+        "adam_step",
         "1 - beta1**t, 1 - beta2**t",
         "1 - beta2**t, 1 - beta1**t",
     ),
-    Bug("Adam: correction one step late", Adam, "_adapt", "beta1**t,", "beta1**(t + 1),"),
+    Bug("Adam: correction one step late", kernels, "adam_step", "beta1**t,", "beta1**(t + 1),"),
     Bug(
         "Adam: eps inside the root",
-        Adam,
-        "_adapt",
+        kernels,
+        "adam_step",
         "(np.sqrt(v) / math.sqrt(correction2) + eps)",
         "np.sqrt(v / correction2 + eps)",
     ),
     Bug(
         "Adam: eps before the correction",
-        Adam,
-        "_adapt",
+        kernels,
+        "adam_step",
         "(np.sqrt(v) / math.sqrt(correction2) + eps)",
         "((np.sqrt(v) + eps) / math.sqrt(correction2))",
     ),
-    Bug("Adam: no eps", Adam, "_adapt", " + eps)", ")"),
-    Bug("Adam: no root", Adam, "_adapt", "np.sqrt(v) / math.sqrt(correction2)", "v / correction2"),
-    Bug("Adam: square not squared", Adam, "_adapt", "(g * g)", "abs(g)"),
-    Bug("Adam: betas swapped", Adam, "_adapt", "(beta1, beta2) =", "(beta2, beta1) ="),
-    Bug("Adam: mean grows", Adam, "_adapt", "(g - m)", "g"),
-    Bug("Adam: square never forgets", Adam, "_adapt", "v *= beta2", "v *= 1"),
-    Bug("Adam: gradient in place of its mean", Adam, "_adapt", "(lr / correction1) * m", "lr * g"),
-    Bug("Adam: steps not counted", Adam, "_adapt", 't = state["step"] = state["step"] + 1', "t = 1"),
-    Bug("AMSGrad ignored", Adam, "_adapt", 'if group["amsgrad"]:', "if False:"),
-    Bug("AMSGrad: smallest for largest", Adam, "_adapt", "np.maximum(largest", "np.minimum(largest"),
-    Bug(
-        "AMSGrad: largest forgotten",
-        Adam,
-        "_adapt",
-        'state.setdefault("max_exp_avg_sq", np.zeros_like(v))',
-        "np.zeros_like(v)",
-    ),
-    Bug(
-        "Adam: decay decoupled",
-        Adam,
-        "update",
-        "g = g + lam * theta",
-        "theta *= 1 - float(group['lr']) * lam",
-    ),
-    Bug(
-        "AdamW: decay coupled",
-        AdamW,
-        "update",
-        'theta *= 1 - float(group["lr"]) * lam',
-        "g = g + lam * theta",
-    ),
-    Bug("AdamW: decay without lr", AdamW, "update", 'float(group["lr"]) * lam', "lam"),
-    Bug("AdamW: decay left out", AdamW, "update", "if lam != 0:", "if False:"),
+    Bug("Adam: no eps", kernels, "adam_step", " + eps)", ")"),
+    Bug("Adam: no root", kernels, "adam_step", "np.sqrt(v) / math.sqrt(correction2)", "v / correction2"),
+    Bug("Adam: square not squared", kernels, "adam_step", "(g * g)", "abs(g)"),
+    Bug("Adam: betas swapped", Adam, "update", "beta1, beta2 =", "beta2, beta1 ="),
+    Bug("Adam: mean grows", kernels, "adam_step", "(g - m)", "g"),
+    Bug("Adam: square never forgets", kernels, "adam_step", "v *= beta2", "v *= 1"),
+    Bug("Adam: gradient in place of its mean", kernels, "adam_step", "(lr / correction1) * m", "lr * g"),
+    Bug("Adam: steps not counted", Adam, "update", 't = state["step"] = state.get("step", 0) + 1', "t = 1"),
+    Bug("AMSGrad ignored", Adam, "update", 'if group["amsgrad"]', "if False"),
+    Bug("AMSGrad: smallest for largest", kernels, "adam_step", "np.maximum(largest", "np.minimum(largest"),
+    Bug("AMSGrad: largest forgotten", kernels, "adam_step", ", out=largest", ""),
+    Bug("Adam: decay decoupled", kernels, "adam_step", "if decoupled:", "if True:"),
+    Bug("AdamW: decay coupled", kernels, "adam_step", "if decoupled:", "if False:"),
+    Bug("AdamW: decay without lr", kernels, "adam_step", "lr * weight_decay", "weight_decay"),
+    Bug("AdamW: decay left out", kernels, "adam_step", "theta *= 1 - lr * weight_decay", "pass"),
     # the bookkeeping
     Bug("maximize ignored", Optimizer, "step", 'if group.get("maximize"):', "if False:"),
     Bug("gradient negated in place", Optimizer, "step", "g = -g", "g *= -1"),
-    Bug("frozen parameters moved", Optimizer, "step", "parameter.requires_grad and ", ""),
-    Bug("gradients that broadcast", Optimizer, "step", "gradient.shape != parameter.shape", "False"),
+    Bug("frozen parameters moved", Optimizer, "step", "or not parameter.requires_grad", ""),
+    Bug("gradients that broadcast", Optimizer, "step", "g.shape != theta.shape", "False"),
     Bug(
         "last parameter left out",
         Optimizer,
         "step",
-        "in due:\n            g =",
-        "in due[:-1]:\n            g =",
+        "in due:",
+        "in due[:-1]:",
     ),
     Bug("state shared by all", Optimizer, "step", "setdefault(parameter, {})", "setdefault(due[0][0], {})"),
     Bug("gradients kept", Optimizer, "zero_grad", "parameter.zero_grad()", "pass"),
@@ -198,5 +193,5 @@ def test_the_honest_code_passes():
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_caught(bug):
     # most bugs give wrong numbers, a few crash in what the checks try
-    with planted(bug), pytest.raises((AssertionError, KeyError, ValueError)):
+    with planted(bug), use_backend("numpy"), pytest.raises((AssertionError, KeyError, ValueError)):
         prove()

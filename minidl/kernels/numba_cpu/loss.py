@@ -1,4 +1,4 @@
-"""Losses with their gradients, in one pass: a row of logits stays in the cache until its gradient is written."""
+"""Losses with their gradients, in one pass: a row stays in the cache until its gradient is written."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _shift(x: Array, shifted: Array) -> float:
 
 @jit
 def _exponentials(x: Array) -> None:
-    """x ← exp(x)."""
+    """Every number becomes its exponential."""
     for c in range(len(x)):
         x[c] = exp(x[c])
 
