@@ -56,6 +56,7 @@ def conv_arguments(rng, dtype):
         (kh, kw), stride, dilation, groups = (3, 3), (1, 1), (1, 1), 1
         h, w, cg, og = (int(v) for v in (*rng.integers(4, 12, 2), *rng.integers(17, 40, 2)))
         padding = tuple(int(p) for p in rng.integers(0, 4, 2))
+        n = int(rng.choice([0, 1, 3, 20]))
         oh, ow = h + 2 * padding[0] - 2, w + 2 * padding[1] - 2
     elif kind < 0.5:  # more filters than a vector register has numbers
         groups, cg, og = 1, int(rng.integers(33, 40)), int(rng.integers(16, 30))
@@ -217,6 +218,31 @@ def dropout_input_grad(rng, dtype):
     return dy, draws >= p, p
 
 
+def channels(rng, dtype, arrays):
+    """Arrays (N, C, …) and as many for each channel, with a scale and a shift that differ."""
+    pixels = [(), (1,), (3,), (2, 3), (40, 31)][rng.integers(5)]
+    n, c = int(rng.choice([1, 2, 5])), int(rng.choice([1, 3, 70]))
+    images = [(2 * rng.standard_normal((n, c, *pixels)) + 1).astype(dtype) for _ in range(arrays)]
+    of_channels = [rng.standard_normal(c).astype(dtype) for _ in range(4)]
+    return images, [None if i < 2 and rng.random() < 0.3 else a for i, a in enumerate(of_channels)]
+
+
+def batch_norm(rng, dtype):
+    (x,), (gamma, beta, *_) = channels(rng, dtype, 1)
+    return x, gamma, beta, 0.1
+
+
+def batch_norm_fixed(rng, dtype):
+    (x,), (gamma, beta, mean, var) = channels(rng, dtype, 1)
+    return x[: int(rng.integers(0, 3))], mean, abs(var), gamma, beta, 0.1
+
+
+def batch_norm_input_grad(rng, dtype):
+    (dy, x), (gamma, _, mean, var) = channels(rng, dtype, 2)
+    n = int(rng.integers(0, 6))
+    return dy[:n], x[:n], mean, abs(var), gamma, 0.1, bool(rng.random() < 0.5)
+
+
 def parameter_and_state(rng, dtype, arrays):
     shape = [(), (0,), (7,), (5, 3), (60, 70), (3, 2, 4, 5)][rng.integers(6)]
     return [np.asarray(rng.standard_normal(shape)).astype(dtype) for _ in range(arrays)]
@@ -279,6 +305,9 @@ ARGUMENTS = {
         cross_entropy,
         cross_entropy_with_logits,
         squared_error,
+        batch_norm,
+        batch_norm_fixed,
+        batch_norm_input_grad,
         sgd_step,
         adam_step,
     )

@@ -141,7 +141,8 @@ PUBLIC = {
     "minidl.data": "ArrayDataset BatchDataset DataLoader Dataset MNIST Subset fetch random_split read_digit "
     "read_idx",
     "minidl.kernels": "KERNELS Kernel adam_step adaptive_avg_pool2d adaptive_avg_pool2d_input_grad "
-    "avg_pool2d avg_pool2d_input_grad conv2d conv2d_input_grad conv2d_weight_grad cross_entropy "
+    "avg_pool2d avg_pool2d_input_grad batch_norm batch_norm_fixed batch_norm_input_grad "
+    "conv2d conv2d_input_grad conv2d_weight_grad cross_entropy "
     "cross_entropy_with_logits dropout dropout_input_grad get_backend kernel "
     "max_pool2d max_pool2d_input_grad relu relu_input_grad sigmoid sigmoid_input_grad "
     "softmax softmax_input_grad sgd_step squared_error sum_channels sum_rows tanh "

@@ -12,17 +12,17 @@ from minidl.kernels.activation import (
     tanh,
     tanh_input_grad,
 )
-from minidl.kernels.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
-from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
-from minidl.kernels.optim import adam_step, sgd_step
-from minidl.kernels.pooling import (
+from minidl.kernels.averages import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_input_grad,
     avg_pool2d,
     avg_pool2d_input_grad,
-    max_pool2d,
-    max_pool2d_input_grad,
 )
+from minidl.kernels.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
+from minidl.kernels.normalization import batch_norm, batch_norm_fixed, batch_norm_input_grad
+from minidl.kernels.optim import adam_step, sgd_step
+from minidl.kernels.pooling import max_pool2d, max_pool2d_input_grad
 from minidl.kernels.probabilities import softmax, softmax_input_grad
 from minidl.kernels.products import linear, matmul
 from minidl.kernels.registry import KERNELS, Kernel, get_backend, kernel, use_backend
@@ -36,6 +36,9 @@ __all__ = [
     "adaptive_avg_pool2d_input_grad",
     "avg_pool2d",
     "avg_pool2d_input_grad",
+    "batch_norm",
+    "batch_norm_fixed",
+    "batch_norm_input_grad",
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from minidl import kernels
 from minidl.array import Array
 from minidl.errors import ShapeError
 from minidl.kernels.geometry import whole
@@ -56,49 +57,41 @@ class _BatchNorm(Module):
 
     def forward(self, x: Array) -> Array:
         self._check(x)
-        per_channel = (-1, *[1] * (x.ndim - 2))  # (C, 1, …): broadcasts along the channels
+        gamma, beta = self._affine(x.dtype)
         of_batch = self.training or self.running_mean is None
         if of_batch:
             n = x.size // self.num_features
             if n < 1 + self.training:
                 least = "more than 1 value" if self.training else "a value"
                 raise ShapeError(f"{self.label()}: expected {least} per channel, got input {x.shape}")
-            axes = (0, *range(2, x.ndim))
-            mean = x.mean(axis=axes)  # (C,)
-            var = x.var(axis=axes)  # (C,), with n
+            y, mean, var = kernels.batch_norm(x, gamma, beta, self.eps)  # var with n
             if self.training:
                 self._track(mean, var * (n / (n - 1)))
         else:
             assert self.running_mean is not None
             assert self.running_var is not None
-            mean = self.running_mean.astype(x.dtype, copy=False)
-            var = self.running_var.astype(x.dtype, copy=False)
-        inv_std = (1 / np.sqrt(var + self.eps)).reshape(per_channel)  # (C, 1, …)
-        xhat = (x - mean.reshape(per_channel)) * inv_std
-        if self.weight is None or self.bias is None:
-            y = xhat.copy()
-        else:
-            gamma, beta = self.weight.astype(x.dtype), self.bias.astype(x.dtype)
-            y = gamma.reshape(per_channel) * xhat + beta.reshape(per_channel)
-        self.remember(xhat, inv_std, of_batch, output=y)
+            mean, var = self.running_mean.astype(x.dtype), self.running_var.astype(x.dtype)
+            y = kernels.batch_norm_fixed(x, mean, var, gamma, beta, self.eps)
+        self.remember(x, mean, var, of_batch, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dγ = Σ dy x̂    dβ = Σ dy    dx̂ = γ dy
         # dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ, since x moves the batch's mean and variance too;
         # dx = dx̂ / σ, where the running statistics were used
-        dy, xhat, inv_std, of_batch = self.recall(dy)
-        axes = (0, *range(2, dy.ndim))
-        dxhat = dy  # without γ
+        dy, x, mean, var, of_batch = self.recall(dy)
+        gamma, _ = self._affine(dy.dtype)
+        dx, dgamma, dbeta = kernels.batch_norm_input_grad(dy, x, mean, var, gamma, self.eps, of_batch)
         if self.weight is not None and self.bias is not None:
-            self.weight.add_grad((dy * xhat).sum(axis=axes))
-            self.bias.add_grad(dy.sum(axis=axes))
-            dxhat = dy * self.weight.astype(dy.dtype).reshape(inv_std.shape)
-        if not of_batch:
-            return dxhat * inv_std
-        through_mean = dxhat.mean(axis=axes, keepdims=True)  # (1, C, 1, …)
-        through_var = xhat * (dxhat * xhat).mean(axis=axes, keepdims=True)
-        return (dxhat - through_mean - through_var) * inv_std
+            self.weight.add_grad(dgamma, fresh=True)
+            self.bias.add_grad(dbeta, fresh=True)
+        return dx
+
+    def _affine(self, dtype: np.dtype[Any]) -> tuple[Array | None, Array | None]:
+        """γ and β in this dtype, or nothing."""
+        if self.weight is None or self.bias is None:
+            return None, None
+        return self.weight.astype(dtype), self.bias.astype(dtype)
 
     def _track(self, mean: Array, var: Array) -> None:
         """Move the running statistics towards this batch's: running ← (1 − m)·running + m·batch."""

@@ -252,7 +252,9 @@ def test_the_state_follows_a_model_that_is_converted(options):
         parameter.add_grad(np.full((2, 3), 0.5))
         optimizer.step()
         state = optimizer.state[parameter]
-        assert {v.dtype for v in [parameter.data, *state.values()] if isinstance(v, np.ndarray)} == {np.dtype(dtype)}
+        assert {v.dtype for v in [parameter.data, *state.values()] if isinstance(v, np.ndarray)} == {
+            np.dtype(dtype)
+        }
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])

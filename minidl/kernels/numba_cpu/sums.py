@@ -12,7 +12,7 @@ from minidl.kernels.numba_cpu.jit import SUMS, jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.tasks import tasks
 
-__all__ = ["sum_channels", "sum_rows"]
+__all__ = ["add_up", "sum_channels", "sum_rows"]
 
 PIECE = 32_768  # numbers that one task adds up
 SHORT = 32  # pixels per channel below which an image is better read as one row
@@ -95,7 +95,7 @@ def _sum_short(x: Array, pixels: int, y: Array) -> None:
 
 
 @functools.partial(jit, fastmath=SUMS)
-def _add_up(x: Array) -> float:
+def add_up(x: Array) -> float:
     """The sum of a row, some hundred numbers at a time."""
     total = 0.0
     for first in range(0, len(x), RUN):
@@ -111,7 +111,7 @@ def _add_up(x: Array) -> float:
 def _sum_channel(task, thread, x, y):  # type: ignore[no-untyped-def]
     total = 0.0
     for image in range(len(x)):
-        total += _add_up(x[image, task])
+        total += add_up(x[image, task])
     y[task] = total
 
 

@@ -1,0 +1,246 @@
+"""Batch normalisation, a channel at a time: its numbers are in the cache for all passes but the first.
+
+Images (N, C, H, W) are N runs of H·W neighbours per channel. Vectors (N, C) have no runs: there a task
+takes some columns, and every row of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+
+from minidl.array import Array
+from minidl.kernels import normalization
+from minidl.kernels.numba_cpu.jit import SUMS, jit
+from minidl.kernels.numba_cpu.pool import POOL
+from minidl.kernels.numba_cpu.sums import RUN, add_up
+from minidl.kernels.numba_cpu.tasks import tasks
+
+__all__ = ["batch_norm", "batch_norm_fixed", "batch_norm_input_grad"]
+
+COLUMNS = 64  # of vectors, per task
+
+
+@normalization.batch_norm.register(np.ndarray)
+def batch_norm(x: Array, gamma: Array | None, beta: Array | None, eps: float) -> tuple[Array, Array, Array]:
+    """As the reference."""
+    channels = x.shape[1]
+    mean, var = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
+    return _run(x, mean, var, gamma, beta, eps, True), mean, var
+
+
+@normalization.batch_norm_fixed.register(np.ndarray)
+def batch_norm_fixed(
+    x: Array, mean: Array, var: Array, gamma: Array | None, beta: Array | None, eps: float
+) -> Array:
+    """As the reference."""
+    return _run(x, np.ascontiguousarray(mean), np.ascontiguousarray(var), gamma, beta, eps, False)
+
+
+def _run(
+    x: Array, mean: Array, var: Array, gamma: Array | None, beta: Array | None, eps: float, measure: bool
+) -> Array:
+    x, y = np.ascontiguousarray(x), np.empty(x.shape, x.dtype)
+    if x.size == 0:
+        return y
+    gamma = np.ones(len(mean), x.dtype) if gamma is None else np.ascontiguousarray(gamma)
+    beta = np.zeros(len(mean), x.dtype) if beta is None else np.ascontiguousarray(beta)
+    with POOL.team(8 * x.size) as team:
+        if x.size == len(x) * len(mean):
+            shape = (len(x), len(mean))
+            _forward_columns(x.reshape(shape), mean, var, gamma, beta, eps, measure, y.reshape(shape), team)
+        else:
+            runs = (len(x), len(mean), x.size // (len(x) * len(mean)))
+            _forward(x.reshape(runs), mean, var, gamma, beta, eps, measure, y.reshape(runs), team)
+    return y
+
+
+@normalization.batch_norm_input_grad.register(np.ndarray)
+def batch_norm_input_grad(
+    dy: Array, x: Array, mean: Array, var: Array, gamma: Array | None, eps: float, of_batch: bool
+) -> tuple[Array, Array, Array]:
+    """As the reference."""
+    channels = len(mean)
+    dx = np.empty(x.shape, x.dtype)
+    if x.size == 0:
+        return dx, np.zeros(channels, x.dtype), np.zeros(channels, x.dtype)
+    dgamma, dbeta = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
+    gamma = np.ones(channels, x.dtype) if gamma is None else np.ascontiguousarray(gamma)
+    x, dy, mean, var = (np.ascontiguousarray(array) for array in (x, dy, mean, var))
+    with POOL.team(8 * x.size) as team:
+        if x.size == len(x) * channels:
+            shape: tuple[int, ...] = (len(x), channels)
+            backward = _backward_columns
+        else:
+            shape, backward = (len(x), channels, x.size // (len(x) * channels)), _backward
+        backward(
+            dy.reshape(shape), x.reshape(shape), mean, var, gamma, eps, of_batch,
+            dx.reshape(shape), dgamma, dbeta, team,
+        )  # fmt: skip
+    return dx, dgamma, dbeta
+
+
+# -------------------------------------------------------------------- images: a task is a channel
+
+
+@jit
+def _forward(
+    x: Array, mean: Array, var: Array, gamma: Array, beta: Array, eps: float, measure: bool, y: Array, team: int
+) -> None:
+    _forward_channel(team, x.shape[1], (x, mean, var, gamma, beta, eps, measure, y))
+
+
+@tasks
+def _forward_channel(task, thread, x, mean, var, gamma, beta, eps, measure, y):  # type: ignore[no-untyped-def]
+    n = x.shape[0] * x.shape[2]
+    if measure:
+        total = 0.0
+        for image in range(len(x)):
+            total += add_up(x[image, task])
+        mean[task] = total / n
+        total = 0.0
+        for image in range(len(x)):
+            total += _square_deviations(x[image, task], mean[task])
+        var[task] = total / n
+    scale = gamma[task] / x.dtype.type(math.sqrt(var[task] + eps))
+    for image in range(len(x)):
+        _normalise(x[image, task], mean[task], scale, beta[task], y[image, task])
+
+
+@jit
+def _backward(
+    dy: Array, x: Array, mean: Array, var: Array, gamma: Array, eps: float, of_batch: bool,
+    dx: Array, dgamma: Array, dbeta: Array, team: int,
+) -> None:  # fmt: skip
+    _backward_channel(team, x.shape[1], (dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta))
+
+
+@tasks
+def _backward_channel(task, thread, dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta):  # type: ignore[no-untyped-def]
+    n = x.shape[0] * x.shape[2]
+    total, products = 0.0, 0.0
+    for image in range(len(x)):
+        total += add_up(dy[image, task])
+        products += _products(dy[image, task], x[image, task], mean[task])
+    std = math.sqrt(var[task] + eps)
+    dgamma[task], dbeta[task] = products / std, total
+    scale = gamma[task] / std
+    slope, shift = (scale * products / (n * std * std), scale * total / n) if of_batch else (0.0, 0.0)
+    kind = x.dtype.type
+    for image in range(len(x)):
+        _gradient(
+            dy[image, task], x[image, task], mean[task], kind(scale), kind(slope), kind(shift), dx[image, task]
+        )
+
+
+@functools.partial(jit, fastmath=SUMS)
+def _square_deviations(x: Array, mean: float) -> float:
+    """Σ (x − mean)², some hundred numbers at a time."""
+    total = 0.0
+    for first in range(0, len(x), RUN):
+        part = x[first : first + RUN]
+        value = x.dtype.type(0)
+        for i in range(len(part)):
+            value += (part[i] - mean) * (part[i] - mean)
+        total += value
+    return total
+
+
+@functools.partial(jit, fastmath=SUMS)
+def _products(dy: Array, x: Array, mean: float) -> float:
+    """Σ dy (x − mean), likewise."""
+    total = 0.0
+    for first in range(0, len(x), RUN):
+        part, other = dy[first : first + RUN], x[first : first + RUN]
+        value = x.dtype.type(0)
+        for i in range(len(part)):
+            value += part[i] * (other[i] - mean)
+        total += value
+    return total
+
+
+@jit
+def _normalise(x: Array, mean: float, scale: float, beta: float, y: Array) -> None:
+    for i in range(len(x)):
+        y[i] = (x[i] - mean) * scale + beta
+
+
+@jit
+def _gradient(dy: Array, x: Array, mean: float, scale: float, slope: float, shift: float, dx: Array) -> None:
+    for i in range(len(x)):
+        dx[i] = dy[i] * scale - ((x[i] - mean) * slope + shift)
+
+
+# -------------------------------------------------------------------- vectors: a task is some columns
+
+
+@jit
+def _forward_columns(
+    x: Array, mean: Array, var: Array, gamma: Array, beta: Array, eps: float, measure: bool, y: Array, team: int
+) -> None:
+    _forward_block(team, -(-x.shape[1] // COLUMNS), (x, mean, var, gamma, beta, eps, measure, y))
+
+
+@tasks
+def _forward_block(task, thread, x, mean, var, gamma, beta, eps, measure, y):  # type: ignore[no-untyped-def]
+    some = slice(task * COLUMNS, (task + 1) * COLUMNS)
+    mean, var, gamma, beta = mean[some], var[some], gamma[some], beta[some]
+    kind = x.dtype.type
+    if measure:
+        total = np.zeros(len(mean))
+        for i in range(len(x)):
+            row = x[i, some]
+            for j in range(len(mean)):
+                total[j] += row[j]
+        for j in range(len(mean)):
+            mean[j] = total[j] / len(x)
+            total[j] = 0
+        for i in range(len(x)):
+            row = x[i, some]
+            for j in range(len(mean)):
+                total[j] += (row[j] - mean[j]) * (row[j] - mean[j])
+        for j in range(len(mean)):
+            var[j] = total[j] / len(x)
+    scale = np.empty_like(mean)
+    for j in range(len(mean)):
+        scale[j] = gamma[j] / kind(math.sqrt(var[j] + eps))
+    for i in range(len(x)):
+        row, result = x[i, some], y[i, some]
+        for j in range(len(mean)):
+            result[j] = (row[j] - mean[j]) * scale[j] + beta[j]
+
+
+@jit
+def _backward_columns(
+    dy: Array, x: Array, mean: Array, var: Array, gamma: Array, eps: float, of_batch: bool,
+    dx: Array, dgamma: Array, dbeta: Array, team: int,
+) -> None:  # fmt: skip
+    _backward_block(
+        team, -(-x.shape[1] // COLUMNS), (dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta)
+    )
+
+
+@tasks
+def _backward_block(task, thread, dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta):  # type: ignore[no-untyped-def]
+    some = slice(task * COLUMNS, (task + 1) * COLUMNS)
+    mean, var, gamma, dgamma, dbeta = mean[some], var[some], gamma[some], dgamma[some], dbeta[some]
+    total, products = np.zeros(len(mean)), np.zeros(len(mean))
+    for i in range(len(x)):
+        upstream, row = dy[i, some], x[i, some]
+        for j in range(len(mean)):
+            total[j] += upstream[j]
+            products[j] += upstream[j] * (row[j] - mean[j])
+    scale, slope, shift = np.empty_like(mean), np.zeros_like(mean), np.zeros_like(mean)
+    for j in range(len(mean)):
+        std = math.sqrt(var[j] + eps)
+        dgamma[j], dbeta[j] = products[j] / std, total[j]
+        scale[j] = gamma[j] / std
+        if of_batch:
+            slope[j] = gamma[j] / std * products[j] / (len(x) * std * std)
+            shift[j] = gamma[j] / std * total[j] / len(x)
+    for i in range(len(x)):
+        upstream, row, result = dy[i, some], x[i, some], dx[i, some]
+        for j in range(len(mean)):
+            result[j] = upstream[j] * scale[j] - ((row[j] - mean[j]) * slope[j] + shift[j])
