@@ -1,4 +1,4 @@
-"""Max-pooling without an array of windows: a running maximum along each row of outputs, tap by tap.
+"""Max-pooling in one pass: every window is read once, and no array of windows is built.
 
 Images of one channel are shared out among the threads. Windows of 2×2 cells with stride 2 have a loop of
 their own (`quads`); all others go through the general ones here.
@@ -22,6 +22,7 @@ from minidl.kernels.numba_cpu.tasks import tasks
 
 __all__ = ["TASK", "Plan", "make_plan", "max_pool2d", "max_pool2d_input_grad"]
 
+Edges: TypeAlias = tuple[Array, Array, Array, Array]
 Shape: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
 TASK = 65_536  # cells of the input that make one task
 
@@ -32,6 +33,8 @@ class Plan(NamedTuple):
     Attributes:
         output: (OH, OW).
         shape: what the loops need: (H, W, OH, OW, kh, kw, sh, sw, ph, pw, dh, dw).
+        edges: the taps that are inside the image, the first and the one after the last: of each row of
+            windows (up, down), of each column of them (left, right).
         images: how many images of one channel make one task.
         tasks: how many tasks there are.
         simple: whether the windows are 2×2 with stride 2 inside the image.
@@ -39,6 +42,7 @@ class Plan(NamedTuple):
 
     output: Pair
     shape: Shape
+    edges: Edges
     images: int
     tasks: int
     simple: bool
@@ -56,11 +60,18 @@ def make_plan(
     """The plan for an input of this shape; it depends on shapes alone."""
     n, c, h, w = input_shape
     oh, ow = output_sizes(input_shape, kernel_size, stride, padding, dilation, ceil_mode)
+    edges = []
+    for size, windows, cells, step, pad, gap in zip(
+        (h, w), (oh, ow), kernel_size, stride, padding, dilation, strict=True
+    ):
+        start = np.arange(windows) * step - pad
+        edges += [np.maximum(0, -(start // gap)), np.minimum(cells, -((start - size) // gap))]
     images = max(1, TASK // max(1, h * w))
     usual = (kernel_size, stride, padding, dilation) == ((2, 2), (2, 2), (0, 0), (1, 1))
     return Plan(
         (oh, ow),
         (h, w, oh, ow, *kernel_size, *stride, *padding, *dilation),
+        (edges[0], edges[1], edges[2], edges[3]),
         images,
         -(-n * c // images),
         usual and (oh, ow) == (h // 2, w // 2),
@@ -78,8 +89,11 @@ def max_pool2d(
     winners = np.empty(shape, np.uint8 if plan.simple else pooling.winner_dtype(kernel_size))
     if y.size:
         with POOL.team(x.size) as team:
-            run = _max_simple if plan.simple else _max_general
-            run(_flat(x), y.reshape(-1), winners.reshape(-1), plan.shape, plan.images, plan.tasks, team)
+            arrays, how = (_flat(x), y.reshape(-1), winners.reshape(-1)), (plan.images, plan.tasks, team)
+            if plan.simple:
+                _max_simple(*arrays, plan.shape, *how)
+            else:
+                _max_general(*arrays, plan.shape, plan.edges, *how)
     return y, winners
 
 
@@ -146,47 +160,32 @@ def _spread_simple(
     _spread_simple_task(team, n, (dy, winners, dx, shape, images))
 
 
-@jit
-def _running_maximum(row: Array, step: int, tap: int, best: Array, winners: Array) -> None:
-    """One tap of a row of windows: row[0], row[step], … may beat what was best so far."""
-    number = winners.dtype.type(tap)
-    for j in range(len(best)):
-        value, before = row[j * step], best[j]
-        wins = (value > before) | ((value != value) & (before == before))  # a NaN wins, the first one
-        best[j] = value if wins else before
-        winners[j] = number if wins else winners[j]
-
-
 @tasks
-def _max_general_task(task, thread, x, y, winners, shape, images):  # type: ignore[no-untyped-def]
-    h, w, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw = shape
-    for line in range(task * images * oh, min((task + 1) * images * oh, len(y) // ow)):
-        image, i = line // oh, line % oh
-        top = i * sh - ph
-        # The taps that are inside the image: the padding can never win.
-        u_first = 0 if top >= 0 else (-top + dh - 1) // dh
-        u_last = min(kh, (h - top + dh - 1) // dh)
-        best, taps = y[line * ow : (line + 1) * ow], winners[line * ow : (line + 1) * ow]
-        for j in range(ow):  # where all cells are −∞, the first of them wins
-            left = j * sw - pw
-            v_first = 0 if left >= 0 else (-left + dw - 1) // dw
-            best[j] = -math.inf
-            taps[j] = u_first * kw + v_first
-        for u in range(u_first, u_last):
-            row = x[(image * h + top + u * dh) * w : (image * h + top + u * dh + 1) * w]
-            for v in range(kw):
-                shift = v * dw - pw
-                first = 0 if shift >= 0 else (-shift + sw - 1) // sw
-                last = min(ow, (w - shift + sw - 1) // sw)
-                if first < last:
-                    _running_maximum(
-                        row[first * sw + shift :], sw, u * kw + v, best[first:last], taps[first:last]
-                    )
+def _max_general_task(task, thread, x, y, winners, shape, edges, images):  # type: ignore[no-untyped-def]
+    h, w, oh, ow, _, kw, sh, sw, ph, pw, dh, dw = shape
+    up, down, left, right = edges
+    for image in range(task * images, min((task + 1) * images, len(y) // (oh * ow))):
+        for i in range(oh):
+            top = image * h + i * sh - ph
+            for j in range(ow):
+                best = x.dtype.type(-math.inf)
+                tap = up[i] * kw + left[j]  # where all cells are −∞, the first of them wins
+                for u in range(up[i], down[i]):
+                    start = (top + u * dh) * w + j * sw - pw
+                    for v in range(left[j], right[j]):
+                        value = x[start + v * dw]
+                        wins = (value > best) | ((value != value) & (best == best))  # the first NaN wins
+                        best = value if wins else best
+                        tap = u * kw + v if wins else tap
+                y[(image * oh + i) * ow + j] = best
+                winners[(image * oh + i) * ow + j] = tap
 
 
 @jit
-def _max_general(x: Array, y: Array, winners: Array, shape: Shape, images: int, n: int, team: int) -> None:
-    _max_general_task(team, n, (x, y, winners, shape, images))
+def _max_general(
+    x: Array, y: Array, winners: Array, shape: Shape, edges: Edges, images: int, n: int, team: int
+) -> None:
+    _max_general_task(team, n, (x, y, winners, shape, edges, images))
 
 
 @tasks
