@@ -19,7 +19,10 @@ than that, the two sides take different branches; one such number in a million i
 square of all, and VGG-small has a few. That the layers are right is proved elsewhere, in float64.
 """
 NOTHING = 1e-3
-"""A gradient this far below the others is 0 but for rounding (a bias in front of a batch norm)."""
+"""A gradient this far below the others is 0 but for rounding (a bias in front of a batch norm).
+
+What a step changed is the difference of two float32 values, so it is measured by the largest change.
+"""
 
 
 def check_agreement(
@@ -41,8 +44,11 @@ def check_agreement(
     """
     if sorted(ours) != sorted(theirs):
         raise BenchError(f"expected results {sorted(theirs)} as the opponent's, got {sorted(ours)}")
-    gradients = [name for name in theirs if name.startswith("gradient of")]
-    least = NOTHING * max((_rms(theirs[name]) for name in gradients), default=0.0)
+    # what a difference is measured by at least: (how names begin, a part of the largest of these)
+    floors = {
+        start: part * max((_rms(theirs[name]) for name in theirs if name.startswith(start)), default=0.0)
+        for start, part in (("gradient of", NOTHING), ("change of", 1.0))
+    }
     worst = 0.0
     for name, wanted in theirs.items():
         got = ours[name]
@@ -54,7 +60,8 @@ def check_agreement(
         if random:
             both = (got != 0) & (wanted != 0)
             got, wanted = got[both], wanted[both]
-        scale = max(_rms(wanted), least if name in gradients else 0.0, 1e-30)
+        floor = max((floor for start, floor in floors.items() if name.startswith(start)), default=0.0)
+        scale = max(_rms(wanted), floor, 1e-30)
         error = _rms(np.subtract(got, wanted, dtype=np.float64)) / scale
         allowed = TOLERANCE["one layer" if name == "loss" else of]
         if not error <= allowed:  # a NaN is no agreement

@@ -44,7 +44,8 @@ class MinidlSide:
         assert case.network is not None
         self.model = case.network(nn)
         named = dict(self.model.named_parameters())
-        for name, values in weights({name: p.shape for name, p in named.items()}).items():
+        self._began = weights({name: p.shape for name, p in named.items()})
+        for name, values in self._began.items():
             named[name].data[...] = values
         makers = {
             "train": self._train, "operation": self._operation, "loss": self._loss, "optimizer": self._update
@@ -86,6 +87,8 @@ class MinidlSide:
                 results[name] = parameter.data
             else:
                 results[f"gradient of {name}"] = parameter.grad
+            if self.case.kind == "train":
+                results[f"change of {name}"] = parameter.data - self._began[name]
         return results
 
     # ---------------------------------------------------------------- the kinds of step

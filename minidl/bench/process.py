@@ -80,6 +80,7 @@ class Process:
                 f"the {self.name} worker: expected an answer to {do!r} within {self.patience:g} s, got none"
             ) from None
         if not line:
+            self._answers.put("")  # for whoever asks again
             code = self._process.wait()
             end = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
             said = f": {self._last_words()}" if self._last_words() else ""

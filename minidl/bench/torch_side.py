@@ -33,8 +33,9 @@ class TorchSide:
         self.x, self.target = torch.from_numpy(x), torch.from_numpy(target)
         self.model = case.network(torch.nn)
         named = dict(self.model.named_parameters())
+        self._began = weights({name: tuple(p.shape) for name, p in named.items()})
         with torch.no_grad():
-            for name, values in weights({name: tuple(p.shape) for name, p in named.items()}).items():
+            for name, values in self._began.items():
                 named[name].copy_(torch.from_numpy(values))
         makers = {
             "train": self._train, "operation": self._operation, "loss": self._loss, "optimizer": self._update
@@ -73,6 +74,8 @@ class TorchSide:
                 results[name] = parameter
             else:
                 results[f"gradient of {name}"] = parameter.grad
+            if self.case.kind == "train":
+                results[f"change of {name}"] = parameter - torch.from_numpy(self._began[name])
         return {name: value.detach().numpy() for name, value in results.items()}
 
     # ---------------------------------------------------------------- the kinds of step

@@ -64,7 +64,11 @@ def test_a_budget_ends_the_turns_but_for_the_least():
 
 # -------------------------------------------------------------------- agreement
 
-GOOD = {"loss": np.float32(2.0), "gradient of w": np.array([1.0, -2.0, 3.0], np.float32)}
+GOOD = {
+    "loss": np.float32(2.0),
+    "gradient of w": np.array([1.0, -2.0, 3.0], np.float32),
+    "change of w": np.array([0.1, 0.2, -0.3], np.float32),
+}
 DIFFERENT = {
     "another loss": {"loss": np.float32(2.001)},
     "another gradient": {"gradient of w": np.array([1.0, -2.0, 3.3], np.float32)},
@@ -73,6 +77,7 @@ DIFFERENT = {
     "NaN": {"gradient of w": np.array([1.0, np.nan, 3.0], np.float32)},
     "another shape": {"gradient of w": np.array([[1.0, -2.0, 3.0]], np.float32)},
     "another dtype": {"gradient of w": np.array([1.0, -2.0, 3.0])},
+    "a step twice as long": {"change of w": np.array([0.2, 0.4, -0.6], np.float32)},
     "one more": {"gradient of b": np.float32(1.0)},
 }
 
@@ -81,7 +86,7 @@ DIFFERENT = {
 def test_what_differs_is_not_timed(name):
     log = []
     sides = FakeSide("minidl", 1.0, log, GOOD | DIFFERENT[name]), FakeSide("torch", 1.0, log, GOOD)
-    with pytest.raises(BenchError, match=r"loss|gradient"):
+    with pytest.raises(BenchError, match=r"loss|gradient|change"):
         duel(CASE, *sides, SETTINGS)
     assert {do for _, do in log} == {"open"}
 
@@ -134,6 +139,13 @@ def test_a_worker_that_hangs_is_ended():
             worker.ask("turn")
         process = worker._process
     assert process.returncode == -signal.SIGKILL
+
+
+def test_a_worker_that_has_ended_says_so_again():
+    with talker("import sys; sys.exit(3)") as worker:
+        for _ in range(2):
+            with pytest.raises(BenchError, match="exit code 3"):
+                worker.ask("turn")
 
 
 def test_the_threads_are_the_same_everywhere():
