@@ -18,7 +18,7 @@ from component_table import SAMPLES
 from kernel_arguments import ARGUMENTS, call
 
 from minidl import models, nn
-from minidl.kernels import activation, averages, conv, pooling, probabilities, normalization
+from minidl.kernels import activation, averages, conv, normalization, pooling, probabilities, products
 from minidl.kernels import loss as loss_kernels
 from minidl.kernels.registry import KERNELS, use_backend
 from minidl.nn import batchnorm, loss
@@ -29,7 +29,7 @@ LAYER_BUGS = [
     (nn.Linear, Bug("weight gradient transposed, poured into its shape", nn.Linear, "backward", "kernels.matmul(dy.T, x2)", "kernels.matmul(x2.T, dy).reshape(self.weight.shape)")),
     (nn.Linear, Bug("bias gradient is a mean", nn.Linear, "backward", "kernels.sum_rows(dy)", "dy.mean(axis=0)")),
     (nn.Linear, Bug("input gradient loses its sign", nn.Linear, "backward", "return kernels.matmul", "return -kernels.matmul")),
-    (nn.Linear, Bug("bias added twice", nn.Linear, "forward", "y + self.bias", "y + 2 * self.bias")),
+    (nn.Linear, Bug("bias added twice", products, "linear", "y + bias", "y + 2 * bias")),
     (nn.Linear, Bug("gradient overwrites", nn.Parameter, "add_grad", "self.grad + gradient", "gradient")),
     (nn.Linear, Bug("every gradient becomes float32", nn.Parameter, "add_grad", "total.astype(self.data.dtype, ", "total.astype(np.float32, ")),
     (nn.Linear, Bug("a frozen parameter collects", nn.Parameter, "add_grad", "if not self.requires_grad:", "if False:")),
@@ -190,11 +190,13 @@ NUMBA_BUGS = [
     ("a compiled max-pool that lets the padding win", "max_pool2d", "_max_general_task", "tap = up[i] * kw + left[j]", "tap = 0"),
     ("a compiled average of the last row", "avg_pool2d", "_add_row", "line[c] += row[c]", "line[c] = row[c]"),
     ("a compiled average of all windows before", "avg_pool2d", "_add_windows", "total = line.dtype.type(0)", "total = y[j - 1] * (j > 0)"),
-    ("a compiled average's gradient that overwrites", "avg_pool2d_input_grad", "_share_task", "+= share", "= share"),
+    ("a compiled average's gradient that overwrites", "avg_pool2d_input_grad", "_share_task", "line[c] += share", "line[c] = share"),
     ("a compiled average's gradient without its divisor", "avg_pool2d_input_grad", "_share_task", " / counts[i * ow + j]", ""),
-    ("a compiled adaptive average of the wrong rows", "adaptive_avg_pool2d", "_average_task", "image * h + rows[1, i]", "image * h + rows[0, i] + 1"),
+    ("a compiled adaptive average of the wrong rows", "adaptive_avg_pool2d", "_average_task", "image * h + rows[1, i]):", "image * h + rows[0, i] + 1):"),
     ("a compiled adaptive average not divided", "adaptive_avg_pool2d", "_average_task", "means[j] /= counts[i * ow + j]", "pass"),
     ("a compiled adaptive gradient of the first column", "adaptive_avg_pool2d_input_grad", "_share_task", "range(columns[0, j], columns[1, j])", "range(columns[0, j], columns[0, j] + 1)"),
+    ("a compiled global average of all but one row", "adaptive_avg_pool2d", "_average_task", "x[(image * h + rows[0, i]) * w :", "x[(image * h + rows[0, i] + 1) * w :"),
+    ("a compiled global gradient that overwrites", "adaptive_avg_pool2d_input_grad", "_add_to_all", "x[c] += share", "x[c] = share"),
     ("a compiled adaptive gradient that keeps the line", "adaptive_avg_pool2d_input_grad", "_share_task", "line[:] = 0", "line[: i == 0] = 0"),
     ("a compiled 2×2 max-pool of neighbouring rows", "max_pool2d", "_max_simple_task", "image * h + 2 * i", "image * h + i"),
     ("a compiled max-pool's gradient that overwrites", "max_pool2d_input_grad", "_spread_general_task", "+= dy[place]", "= dy[place]"),

@@ -87,8 +87,9 @@ class MNIST:
 
     def fetch(self, indices: NDArray[np.intp]) -> Arrays:
         """The images (B, 1, 28, 28), scaled and transformed, and the labels (B,) of these numbers."""
-        # Bytes take a quarter of the memory of floats, and turning 64 images into floats takes some 12 µs.
-        images = np.divide(self.images[indices], np.float32(255), dtype=np.float32)  # (B, 1, 28, 28)
+        # Bytes take a quarter of the memory of floats, and turning 64 images into floats takes some 10 µs.
+        images = self.images.take(indices, axis=0).astype(np.float32)  # (B, 1, 28, 28)
+        images /= 255
         if self.transform is None:
             return images, self.labels[indices]
         transformed = np.asarray(self.transform(images))

@@ -47,8 +47,9 @@ def batch_norm_fixed(
 def batch_norm_input_grad(
     dy: Array, x: Array, mean: Array, var: Array, gamma: Array | None, eps: float, of_batch: bool
 ) -> tuple[Array, Array, Array]:
-    """The gradients of input, γ and β. With x̂ = (x − mean) / σ, σ² = var + eps and dx̂ = γ dy:
+    """The gradients of the input, γ and β.
 
+    With x̂ = (x − mean) / σ, σ² = var + eps and dx̂ = γ dy they are
     `dγ = Σ dy x̂`, `dβ = Σ dy`, `dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ`.
 
     Args:

@@ -1,5 +1,27 @@
 """Twins of hot kernels, compiled by Numba, under the same file names. Importing this registers them."""
 
-from minidl.kernels.numba_cpu import activation, averages, conv, loss, normalization, optim, pooling, probabilities, products, sums
+from minidl.kernels.numba_cpu import (
+    activation,
+    averages,
+    conv,
+    loss,
+    normalization,
+    optim,
+    pooling,
+    probabilities,
+    products,
+    sums,
+)
 
-__all__ = ["activation", "averages", "conv", "loss", "normalization", "optim", "pooling", "probabilities", "products", "sums"]
+__all__ = [
+    "activation",
+    "averages",
+    "conv",
+    "loss",
+    "normalization",
+    "optim",
+    "pooling",
+    "probabilities",
+    "products",
+    "sums",
+]

@@ -87,7 +87,15 @@ def batch_norm_input_grad(
 
 @jit
 def _forward(
-    x: Array, mean: Array, var: Array, gamma: Array, beta: Array, eps: float, measure: bool, y: Array, team: int
+    x: Array,
+    mean: Array,
+    var: Array,
+    gamma: Array,
+    beta: Array,
+    eps: float,
+    measure: bool,
+    y: Array,
+    team: int,
 ) -> None:
     _forward_channel(team, x.shape[1], (x, mean, var, gamma, beta, eps, measure, y))
 
@@ -131,7 +139,13 @@ def _backward_channel(task, thread, dy, x, mean, var, gamma, eps, of_batch, dx, 
     kind = x.dtype.type
     for image in range(len(x)):
         _gradient(
-            dy[image, task], x[image, task], mean[task], kind(scale), kind(slope), kind(shift), dx[image, task]
+            dy[image, task],
+            x[image, task],
+            mean[task],
+            kind(scale),
+            kind(slope),
+            kind(shift),
+            dx[image, task],
         )
 
 
@@ -178,7 +192,15 @@ def _gradient(dy: Array, x: Array, mean: float, scale: float, slope: float, shif
 
 @jit
 def _forward_columns(
-    x: Array, mean: Array, var: Array, gamma: Array, beta: Array, eps: float, measure: bool, y: Array, team: int
+    x: Array,
+    mean: Array,
+    var: Array,
+    gamma: Array,
+    beta: Array,
+    eps: float,
+    measure: bool,
+    y: Array,
+    team: int,
 ) -> None:
     _forward_block(team, -(-x.shape[1] // COLUMNS), (x, mean, var, gamma, beta, eps, measure, y))
 
