@@ -158,11 +158,14 @@ def _add_up(x: Array) -> float:
 
 
 @jit
+def _add_to_all(x: Array, share: float) -> None:
+    for c in range(len(x)):
+        x[c] += share
+
+
+@jit
 def _add_windows(line: Array, columns: Array, y: Array) -> None:
-    """y[j] = the sum of the numbers from columns[0, j] to columns[1, j]."""
-    if len(y) == 1:
-        y[0] = _add_up(line[columns[0, 0] : columns[1, 0]])
-        return
+    """Into y[j] the sum of the numbers from columns[0, j] to columns[1, j]."""
     for j in range(len(y)):
         total = line.dtype.type(0)
         for c in range(columns[0, j], columns[1, j]):
@@ -181,8 +184,13 @@ def _average_task(task, thread, x, y, rows, columns, counts, h, w):  # type: ign
     oh, ow = rows.shape[1], columns.shape[1]
     images = images_of(h, w)
     line = np.empty(w, x.dtype)  # the rows of one row of windows, added up
+    whole = ow == 1 and columns[1, 0] - columns[0, 0] == w  # then a window is one run of numbers
     for image in range(task * images, min((task + 1) * images, len(x) // (h * w))):
         for i in range(oh):
+            if whole:
+                total = _add_up(x[(image * h + rows[0, i]) * w : (image * h + rows[1, i]) * w])
+                y[image * oh + i] = total / counts[i]
+                continue
             line[:] = 0
             for r in range(image * h + rows[0, i], image * h + rows[1, i]):
                 _add_row(x[r * w : (r + 1) * w], line)
@@ -206,9 +214,14 @@ def _share_task(task, thread, dy, dx, rows, columns, counts, h, w):  # type: ign
     images = images_of(h, w)
     first, last = task * images, min((task + 1) * images, len(dx) // (h * w))
     line = np.empty(w, dx.dtype)  # what every row of one row of windows gets
+    whole = ow == 1 and columns[1, 0] - columns[0, 0] == w
     dx[first * h * w : last * h * w] = 0
     for image in range(first, last):
         for i in range(oh):
+            if whole:
+                share = dy[image * oh + i] / counts[i]
+                _add_to_all(dx[(image * h + rows[0, i]) * w : (image * h + rows[1, i]) * w], share)
+                continue
             line[:] = 0
             for j in range(ow):
                 share = dy[(image * oh + i) * ow + j] / counts[i * ow + j]
