@@ -235,7 +235,10 @@ def test_on_the_numpy_backend_blas_is_the_pool():
 )
 def test_the_environment_chooses(environment, expected):
     clean = {"MINIDL_NUM_THREADS": "", "OMP_NUM_THREADS": ""}
-    assert run("import minidl; print(minidl.get_num_threads())", **clean | environment).stdout.strip() == expected
+    assert (
+        run("import minidl; print(minidl.get_num_threads())", **clean | environment).stdout.strip()
+        == expected
+    )
 
 
 def test_without_the_environment_it_is_the_cores():

@@ -55,7 +55,9 @@ def check_same_as_reference(name, implementation, dtype, layout):
             assert result.dtype == wanted.dtype
             n = max(1, math.prod(wanted.shape[-2:]) * 64)
             tolerance = 1e-12 if dtype == np.float64 else math.sqrt(n) * 1.2e-7
-            np.testing.assert_allclose(result, wanted, rtol=tolerance, atol=tolerance, strict=True)
+            # a sum that cancels keeps the rounding of its terms, which are of the size of other sums
+            size = np.abs(wanted[np.isfinite(wanted)]).max(initial=1) if wanted.dtype == np.float32 else 1
+            np.testing.assert_allclose(result, wanted, rtol=tolerance, atol=tolerance * size, strict=True)
             assert name in CHANGES or not any(
                 np.shares_memory(result, a) for a in given if isinstance(a, np.ndarray)
             )

@@ -21,17 +21,13 @@ BEGINS = {"blank": tile.BLANK, "go on": tile.GO_ON, "by row": tile.BY_ROW, "by c
 @jit
 def _plain(m, n, k, a, a_row, a_step, b, b_step, c, c_row, begin, bias, relu):
     at = tile.at
-    plain(
-        m, n, k, at(a, 0), a_row, a_step, at(b, 0), b_step, 1, at(c, 0), c_row, begin, at(bias, 0), relu
-    )
+    plain(m, n, k, at(a, 0), a_row, a_step, at(b, 0), b_step, 1, at(c, 0), c_row, begin, at(bias, 0), relu)
 
 
 @jit
 def _by_window(m, n, k, a, b, places, c, bias):
     at = tile.at
-    by_window(
-        m, n, k, at(a, 0), k, 1, at(b, 0), at(places, 0), 1, at(c, 0), n, tile.BY_ROW, at(bias, 0), 0
-    )
+    by_window(m, n, k, at(a, 0), k, 1, at(b, 0), at(places, 0), 1, at(c, 0), n, tile.BY_ROW, at(bias, 0), 0)
 
 
 @jit
@@ -136,7 +132,9 @@ def _transpose_padded(a, b, rows, columns):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (16, 16), (17, 33), (3, 40), (40, 3), (64, 48), (6, 100)])
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(1, 1), (16, 16), (17, 33), (3, 40), (40, 3), (64, 48), (6, 100)]
+)
 def test_transposing(dtype, rows, columns):
     a = np.random.default_rng(5).standard_normal((rows, columns + 3)).astype(dtype)
     b = np.zeros((columns, rows + 1), dtype)
@@ -172,7 +170,9 @@ def _lay_out(source, copies, shape, columns, phases, first):
 
 
 @pytest.mark.parametrize("stride", [(1, 1), (2, 1), (1, 3), (3, 2)])
-@pytest.mark.parametrize(("rows", "columns"), [((-1, 0, 1), (-2, 0)), ((0, 2, 4), (-1, 1, 3)), ((3, 2), (0,))])
+@pytest.mark.parametrize(
+    ("rows", "columns"), [((-1, 0, 1), (-2, 0)), ((0, 2, 4), (-1, 1, 3)), ((3, 2), (0,))]
+)
 def test_every_tap_reads_one_unbroken_run(stride, rows, columns):
     c, h, w, out = 3, 9, 11, (5, 4)
     x = np.random.default_rng(7).standard_normal((c, h, w))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,10 +44,16 @@ def _make_careful(cache: Any) -> None:
     """Mend two things in a function's cache.
 
     Numba takes cached code for fresh while the function's own file is unchanged, but a kernel is inlined
-    from several files: here every file of this folder counts. And a disk that is full, or became
-    read-only, must not stop a computation.
+    from several files: here every file of this folder counts. The digest of them is also part of the
+    cached files' names: two versions that run at the same time would otherwise write to one file and
+    load each other's code. And a disk that is full, or became read-only, must not stop a computation.
     """
-    cache._cache_file._source_stamp = _stamp()
+    files = cache._cache_file
+    files._source_stamp = _stamp()
+    base = f"{cache._impl.filename_base}.{_stamp()[:16]}"
+    files._index_name = f"{base}.nbi"
+    files._index_path = os.path.join(files._cache_path, files._index_name)
+    files._data_name_pattern = base + ".{number:d}.nbc"
     save = cache.save_overload
 
     def save_if_possible(signature: Any, data: Any) -> None:

@@ -100,6 +100,16 @@ def _call(typing: Any, body: Any, arguments: Any, task: Any, thread: Any) -> Any
     return types.void(types.int64, types.int64, types.int64, types.int64), build
 
 
+@intrinsic  # type: ignore[misc, unused-ignore]
+def _keep(typing: Any, value: Any) -> Any:
+    """Nothing; but what is used here is not freed before."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_dummy_value()
+
+    return types.void(value), build
+
+
 @jit
 def _claim_and_run(team: int, thread: int) -> int:
     """Run tasks of the open job until none is left to claim; how many they were."""
@@ -179,6 +189,7 @@ def tasks(body: Any, *, fastmath: frozenset[str] = frozenset()) -> Any:
     def for_all(team, n, arguments):  # type: ignore[no-untyped-def]
         function, packed = pack(arguments)
         _run(team, n, function, packed)
+        _keep(arguments)
 
     for_all.body = body
     return for_all
