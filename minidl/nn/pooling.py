@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from minidl import kernels
 from minidl.array import Array
 from minidl.errors import ShapeError
@@ -36,7 +38,28 @@ class _Pool2d(Module):
     def _check_fits(self, x: Array) -> None:
         self.check_input(x, "N", "C", "H", "W")
         window = (self.kernel_size, self.stride, self.padding, self.dilation)
-        check_fits(self.label(), x.shape, *window, self.ceil_mode)
+        _check_window(self.label(), x.shape, *window, self.ceil_mode)
+
+
+@functools.lru_cache(maxsize=512)  # the same few shapes come at every step; an error is not remembered
+def _check_window(
+    who: str,
+    input_shape: tuple[int, ...],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> None:
+    """Refuse images that are smaller than one window, or that a dilated window steps over."""
+    check_fits(who, input_shape, kernel_size, stride, padding, dilation, ceil_mode)
+    for size, step, pad, gap in zip(input_shape[2:], stride, padding, dilation, strict=True):
+        # the first tap of the window at `start` that is not in the padding sits at start mod dilation
+        if any(start % gap >= size for start in range(-pad, 0, step)):
+            raise ShapeError(
+                f"{who}: expected an input with a cell in every window of kernel_size="
+                f"{kernel_size}, padding={padding}, dilation={dilation}, got {input_shape}"
+            )
 
 
 class MaxPool2d(_Pool2d):
@@ -81,7 +104,6 @@ class MaxPool2d(_Pool2d):
 
     def forward(self, x: Array) -> Array | tuple[Array, Array]:
         self._check_fits(x)
-        self._check_windows_hold_cells(x)
         window = (self.kernel_size, self.stride, self.padding, self.dilation)
         y, winners = kernels.max_pool2d(x, *window, self.ceil_mode)
         self.remember(winners, x.shape, output=y)
@@ -92,18 +114,6 @@ class MaxPool2d(_Pool2d):
         dy, winners, input_shape = self.recall(dy)
         window = (self.kernel_size, self.stride, self.padding, self.dilation)
         return kernels.max_pool2d_input_grad(dy, winners, input_shape, *window, self.ceil_mode)
-
-    def _check_windows_hold_cells(self, x: Array) -> None:
-        """A dilated window may step over a small image, from the padding on one side to the other."""
-        for size, stride, padding, dilation in zip(
-            x.shape[2:], self.stride, self.padding, self.dilation, strict=True
-        ):
-            # the first tap of the window at `start` that is not in the padding sits at start mod dilation
-            if any(start % dilation >= size for start in range(-padding, 0, stride)):
-                raise ShapeError(
-                    f"{self.label()}: expected an input with a cell in every window of kernel_size="
-                    f"{self.kernel_size}, padding={self.padding}, dilation={self.dilation}, got {x.shape}"
-                )
 
     def extra_repr(self) -> str:
         return (
