@@ -16,7 +16,7 @@ from minidl.nn.module import Module
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "MSELoss"]
 
 
-ONE = np.ones(())
+ONE = np.ones((), np.float32)
 
 
 class _Loss(Module):
@@ -50,8 +50,9 @@ class _Loss(Module):
         """As `Module.recall`; without an upstream gradient it is 1, for a loss is where backward starts."""
         if dloss is None:
             shape = () if self._memory is None else self._memory.shape
-            return super().recall(np.ones(shape) if shape else ONE)
-        return super().recall(np.asarray(dloss))
+            dloss = np.ones(shape) if shape else ONE
+        upstream, *saved = super().recall(np.asarray(dloss))
+        return upstream[()], *saved  # a number, if it has no dimensions: arithmetic with it takes less time
 
     def backward(self, dloss: Array | float | None = None) -> Array:
         """The gradient of the prediction, of its shape.
