@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
+from minidl.array.memory import empty, zeros
 from minidl.array.random import default_generator, get_rng_state, manual_seed, set_rng_state
 
-__all__ = ["Array", "default_generator", "get_rng_state", "manual_seed", "set_rng_state"]
+__all__ = ["Array", "default_generator", "empty", "get_rng_state", "manual_seed", "set_rng_state", "zeros"]
 
 Array: TypeAlias = NDArray[Any]
 """An array of any shape; each signature's docstring says which."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl.array import Array
+from minidl.array import Array, empty
 from minidl.kernels import activation
 from minidl.kernels.numba_cpu.exponential import exp
 from minidl.kernels.numba_cpu.exponential import tanh as tanh_of_one
@@ -35,7 +35,7 @@ def flat(x: Array) -> Array:
 @activation.relu.register(np.ndarray)
 def relu(x: Array) -> tuple[Array, Array]:
     """As the reference."""
-    y, positive = np.empty(x.shape, x.dtype), np.empty(x.shape, np.bool_)
+    y, positive = empty(x.shape, x.dtype), empty(x.shape, np.bool_)
     with POOL.team(x.size) as team:
         _relu(flat(x), y.reshape(-1), positive.reshape(-1), team)
     return y, positive
@@ -54,7 +54,7 @@ def dropout_input_grad(dy: Array, kept: Array, p: float) -> Array:
 
 
 def _masked(dy: Array, kept: Array, scale: float) -> Array:
-    dx = np.empty(dy.shape, dy.dtype)
+    dx = empty(dy.shape, dy.dtype)
     with POOL.team(dy.size) as team:
         _scale_where(flat(dy), flat(kept), scale, dx.reshape(-1), team)
     return dx
@@ -63,7 +63,7 @@ def _masked(dy: Array, kept: Array, scale: float) -> Array:
 @activation.dropout.register(np.ndarray)
 def dropout(x: Array, draws: Array, p: float) -> tuple[Array, Array]:
     """As the reference."""
-    y, kept = np.empty(x.shape, x.dtype), np.empty(x.shape, np.bool_)
+    y, kept = empty(x.shape, x.dtype), empty(x.shape, np.bool_)
     with POOL.team(x.size) as team:
         _dropout(flat(x), flat(draws), p, activation.dropout_scale(p), y.reshape(-1), kept.reshape(-1), team)
     return y, kept
@@ -72,7 +72,7 @@ def dropout(x: Array, draws: Array, p: float) -> tuple[Array, Array]:
 @activation.sigmoid.register(np.ndarray)
 def sigmoid(x: Array) -> tuple[Array, Array]:
     """As the reference."""
-    y, kept = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    y, kept = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
     with POOL.team(COSTLY * x.size) as team:
         _sigmoid(flat(x), y.reshape(-1), kept.reshape(-1), team)
     return y, kept
@@ -81,7 +81,7 @@ def sigmoid(x: Array) -> tuple[Array, Array]:
 @activation.sigmoid_input_grad.register(np.ndarray)
 def sigmoid_input_grad(dy: Array, y: Array) -> Array:
     """As the reference."""
-    dx = np.empty(dy.shape, dy.dtype)
+    dx = empty(dy.shape, dy.dtype)
     with POOL.team(dy.size) as team:
         _sigmoid_grad(flat(dy), flat(y), dx.reshape(-1), team)
     return dx
@@ -90,7 +90,7 @@ def sigmoid_input_grad(dy: Array, y: Array) -> Array:
 @activation.tanh.register(np.ndarray)
 def tanh(x: Array) -> tuple[Array, Array]:
     """As the reference."""
-    y, kept = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    y, kept = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
     with POOL.team(COSTLY * x.size) as team:
         _tanh(flat(x), y.reshape(-1), kept.reshape(-1), team)
     return y, kept
@@ -99,7 +99,7 @@ def tanh(x: Array) -> tuple[Array, Array]:
 @activation.tanh_input_grad.register(np.ndarray)
 def tanh_input_grad(dy: Array, y: Array) -> Array:
     """As the reference."""
-    dx = np.empty(dy.shape, dy.dtype)
+    dx = empty(dy.shape, dy.dtype)
     with POOL.team(dy.size) as team:
         _tanh_grad(flat(dy), flat(y), dx.reshape(-1), team)
     return dx

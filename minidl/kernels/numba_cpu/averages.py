@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minidl.array import Array
+from minidl.array import Array, empty
 from minidl.kernels import averages
 from minidl.kernels.geometry import Pair, output_sizes
 from minidl.kernels.numba_cpu.jit import SUMS, jit
@@ -121,7 +121,7 @@ def adaptive_avg_pool2d_input_grad(dy: Array, input_shape: tuple[int, ...]) -> A
 
 def _forward(x: Array, windows: Windows) -> Array:
     n, c, h, w = x.shape
-    y = np.empty((n, c, windows.rows.shape[1], windows.columns.shape[1]), x.dtype)
+    y = empty((n, c, windows.rows.shape[1], windows.columns.shape[1]), x.dtype)
     if y.size:
         with POOL.team(max(x.size, y.size)) as team:
             _average(np.ascontiguousarray(x).reshape(-1), y.reshape(-1), *windows, h, w, team)
@@ -129,7 +129,7 @@ def _forward(x: Array, windows: Windows) -> Array:
 
 
 def _backward(dy: Array, input_shape: tuple[int, ...], windows: Windows) -> Array:
-    dx = np.empty(input_shape, dy.dtype)
+    dx = empty(input_shape, dy.dtype)
     if dx.size:
         with POOL.team(max(dx.size, dy.size)) as team:
             _share(

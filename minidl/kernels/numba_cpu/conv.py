@@ -15,7 +15,7 @@ import functools
 
 import numpy as np
 
-from minidl.array import Array
+from minidl.array import Array, empty, zeros
 from minidl.kernels import conv
 from minidl.kernels.geometry import Pair, output_sizes
 from minidl.kernels.numba_cpu import winograd
@@ -41,7 +41,7 @@ def conv2d(
     """As the reference."""
     o, _, kh, kw = weight.shape
     oh, ow = output_sizes(x.shape, (kh, kw), stride, padding, dilation)
-    y = np.empty((len(x), o, oh, ow), x.dtype)
+    y = empty((len(x), o, oh, ow), x.dtype)
     if y.size == 0 or weight.size == 0:
         y[...] = 0 if bias is None else bias.reshape(o, 1, 1)
         return y
@@ -65,7 +65,7 @@ def conv2d_input_grad(
     so many taps, and for them the gradient is a convolution of dy, of stride 1, with those taps.
     """
     o, cg, kh, kw = weight.shape
-    dx = np.empty(input_shape, dy.dtype)
+    dx = empty(input_shape, dy.dtype)
     if dx.size == 0 or dy.size == 0 or weight.size == 0:
         dx[...] = 0
         return dx
@@ -83,7 +83,7 @@ def conv2d_input_grad(
                 groups * cg, o // groups, len(taps_u), len(taps_v)
             )
             whole = stride == (1, 1)
-            part = dx if whole else np.empty(phase.shape, dx.dtype)
+            part = dx if whole else empty(phase.shape, dx.dtype)
             _correlate(dy, taps, None, part, (1, 1), rows, columns, groups)
             if not whole:
                 phase[...] = part
@@ -125,7 +125,7 @@ def conv2d_weight_grad(
     turned = 0 if few else -(-o // groups // lanes) * lanes * plan.band * ow  # dyᵀ of a band
     # Where filters are few, every sum is kept as a vector of partial ones.
     taps = (o // groups, cg * kh * kw, lanes) if few else (cg * kh * kw, o // groups)
-    sums = (np.zeros if few else np.empty)((pieces, groups, *taps), x.dtype)
+    sums = (zeros if few else empty)((pieces, groups, *taps), x.dtype)
     with POOL as team:
         _weight_grad(
             _flat(x), _flat(dy).reshape(n, o, oh * ow), sums.reshape(-1), sums.shape[:2], few, cg * kh * kw,

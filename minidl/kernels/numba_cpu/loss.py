@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from minidl.array import Array
+from minidl.array import Array, empty
 from minidl.kernels import loss
 from minidl.kernels.numba_cpu.exponential import exp, log1p
 from minidl.kernels.numba_cpu.jit import SUMS, jit
@@ -171,7 +171,7 @@ def cross_entropy_with_logits(
     """As the reference; weights are left to it."""
     if weight is not None or pos_weight is not None:
         return loss.cross_entropy_with_logits.reference(x, target, weight, pos_weight)
-    losses, dx = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    losses, dx = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
     with POOL.team(2 * COST * x.size) as team:
         wrong = _binary(
             np.ascontiguousarray(x).reshape(-1),
@@ -216,7 +216,7 @@ def _binary_piece(x: Array, target: Array, losses: Array, dx: Array) -> int:
 @loss.squared_error.register(np.ndarray)
 def squared_error(prediction: Array, target: Array) -> tuple[Array, Array]:
     """As the reference."""
-    error = np.empty(prediction.shape, prediction.dtype)
+    error = empty(prediction.shape, prediction.dtype)
     with POOL.team(4 * prediction.size) as team:
         total = _squares(
             np.ascontiguousarray(prediction).reshape(-1),

@@ -1,7 +1,7 @@
 """Batch normalisation, a channel at a time: its numbers are in the cache for all passes but the first.
 
-Images (N, C, H, W) are N runs of H·W neighbours per channel. Vectors (N, C) have no runs: there a task
-takes some columns, and every row of them.
+Images (N, C, H, W) are N runs of H·W neighbours per channel. Vectors (N, C), and images of a few pixels,
+have no runs worth the name: there a task takes some columns of the matrix (N, C·H·W), and every row of them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from minidl.array import Array
+from minidl.array import Array, empty
 from minidl.kernels import normalization
 from minidl.kernels.numba_cpu.jit import SUMS, jit
 from minidl.kernels.numba_cpu.pool import POOL
@@ -20,7 +20,8 @@ from minidl.kernels.numba_cpu.tasks import tasks
 
 __all__ = ["batch_norm", "batch_norm_fixed", "batch_norm_input_grad"]
 
-COLUMNS = 64  # of vectors, per task
+SHORT = 32  # pixels per channel below which an image is better read as a vector
+COLUMNS = 256  # of vectors, per task
 
 
 @normalization.batch_norm.register(np.ndarray)
@@ -42,14 +43,14 @@ def batch_norm_fixed(
 def _run(
     x: Array, mean: Array, var: Array, gamma: Array | None, beta: Array | None, eps: float, measure: bool
 ) -> Array:
-    x, y = np.ascontiguousarray(x), np.empty(x.shape, x.dtype)
+    x, y = np.ascontiguousarray(x), empty(x.shape, x.dtype)
     if x.size == 0:
         return y
     gamma = np.ones(len(mean), x.dtype) if gamma is None else np.ascontiguousarray(gamma)
     beta = np.zeros(len(mean), x.dtype) if beta is None else np.ascontiguousarray(beta)
     with POOL.team(8 * x.size) as team:
-        if x.size == len(x) * len(mean):
-            shape = (len(x), len(mean))
+        if x.size < len(x) * len(mean) * SHORT:
+            shape = (len(x), x.size // len(x))
             _forward_columns(x.reshape(shape), mean, var, gamma, beta, eps, measure, y.reshape(shape), team)
         else:
             runs = (len(x), len(mean), x.size // (len(x) * len(mean)))
@@ -63,15 +64,15 @@ def batch_norm_input_grad(
 ) -> tuple[Array, Array, Array]:
     """As the reference."""
     channels = len(mean)
-    dx = np.empty(x.shape, x.dtype)
+    dx = empty(x.shape, x.dtype)
     if x.size == 0:
         return dx, np.zeros(channels, x.dtype), np.zeros(channels, x.dtype)
     dgamma, dbeta = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
     gamma = np.ones(channels, x.dtype) if gamma is None else np.ascontiguousarray(gamma)
     x, dy, mean, var = (np.ascontiguousarray(array) for array in (x, dy, mean, var))
     with POOL.team(8 * x.size) as team:
-        if x.size == len(x) * channels:
-            shape: tuple[int, ...] = (len(x), channels)
+        if x.size < len(x) * channels * SHORT:
+            shape: tuple[int, ...] = (len(x), x.size // len(x))
             backward = _backward_columns
         else:
             shape, backward = (len(x), channels, x.size // (len(x) * channels)), _backward
@@ -191,6 +192,24 @@ def _gradient(dy: Array, x: Array, mean: float, scale: float, slope: float, shif
 
 
 @jit
+def _fold(columns: Array, pixels: int, share: float, channels: Array) -> None:
+    """Add up each channel's columns, and scale the sum."""
+    for c in range(len(channels)):
+        total = 0.0
+        for j in range(c * pixels, (c + 1) * pixels):
+            total += columns[j]
+        channels[c] = total * share
+
+
+@jit
+def _spread(channels: Array, pixels: int, columns: Array) -> None:
+    """Give each channel's number to all of its columns."""
+    for c in range(len(channels)):
+        for j in range(c * pixels, (c + 1) * pixels):
+            columns[j] = channels[c]
+
+
+@jit
 def _forward_columns(
     x: Array,
     mean: Array,
@@ -202,36 +221,41 @@ def _forward_columns(
     y: Array,
     team: int,
 ) -> None:
-    _forward_block(team, -(-x.shape[1] // COLUMNS), (x, mean, var, gamma, beta, eps, measure, y))
+    pixels = x.shape[1] // len(mean)
+    block = -(-COLUMNS // pixels)
+    _forward_block(team, -(-len(mean) // block), (x, block, pixels, mean, var, gamma, beta, eps, measure, y))
 
 
 @tasks
-def _forward_block(task, thread, x, mean, var, gamma, beta, eps, measure, y):  # type: ignore[no-untyped-def]
-    some = slice(task * COLUMNS, (task + 1) * COLUMNS)
+def _forward_block(task, thread, x, block, pixels, mean, var, gamma, beta, eps, measure, y):  # type: ignore[no-untyped-def]
+    some = slice(task * block, (task + 1) * block)
     mean, var, gamma, beta = mean[some], var[some], gamma[some], beta[some]
-    kind = x.dtype.type
+    some = slice(task * block * pixels, (task + 1) * block * pixels)
+    width = len(mean) * pixels
+    middle, scale, shift, total = x[0, some].copy(), x[0, some].copy(), x[0, some].copy(), np.zeros(width)
     if measure:
-        total = np.zeros(len(mean))
         for i in range(len(x)):
             row = x[i, some]
-            for j in range(len(mean)):
+            for j in range(width):
                 total[j] += row[j]
-        for j in range(len(mean)):
-            mean[j] = total[j] / len(x)
-            total[j] = 0
+        _fold(total, pixels, 1 / (len(x) * pixels), mean)
+    _spread(mean, pixels, middle)
+    if measure:
+        total[:] = 0
         for i in range(len(x)):
             row = x[i, some]
-            for j in range(len(mean)):
-                total[j] += (row[j] - mean[j]) * (row[j] - mean[j])
-        for j in range(len(mean)):
-            var[j] = total[j] / len(x)
-    scale = np.empty_like(mean)
-    for j in range(len(mean)):
-        scale[j] = gamma[j] / kind(math.sqrt(var[j] + eps))
+            for j in range(width):
+                total[j] += (row[j] - middle[j]) * (row[j] - middle[j])
+        _fold(total, pixels, 1 / (len(x) * pixels), var)
+    _spread(var, pixels, scale)
+    _spread(gamma, pixels, shift)
+    for j in range(width):
+        scale[j] = shift[j] / x.dtype.type(math.sqrt(scale[j] + eps))
+    _spread(beta, pixels, shift)
     for i in range(len(x)):
         row, result = x[i, some], y[i, some]
-        for j in range(len(mean)):
-            result[j] = (row[j] - mean[j]) * scale[j] + beta[j]
+        for j in range(width):
+            result[j] = (row[j] - middle[j]) * scale[j] + shift[j]
 
 
 @jit
@@ -239,30 +263,40 @@ def _backward_columns(
     dy: Array, x: Array, mean: Array, var: Array, gamma: Array, eps: float, of_batch: bool,
     dx: Array, dgamma: Array, dbeta: Array, team: int,
 ) -> None:  # fmt: skip
+    pixels = x.shape[1] // len(mean)
+    block = -(-COLUMNS // pixels)
     _backward_block(
-        team, -(-x.shape[1] // COLUMNS), (dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta)
-    )
+        team, -(-len(mean) // block),
+        (dy, x, block, pixels, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta),
+    )  # fmt: skip
 
 
 @tasks
-def _backward_block(task, thread, dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta):  # type: ignore[no-untyped-def]
-    some = slice(task * COLUMNS, (task + 1) * COLUMNS)
+def _backward_block(task, thread, dy, x, block, pixels, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta):  # type: ignore[no-untyped-def]
+    some = slice(task * block, (task + 1) * block)
     mean, var, gamma, dgamma, dbeta = mean[some], var[some], gamma[some], dgamma[some], dbeta[some]
-    total, products = np.zeros(len(mean)), np.zeros(len(mean))
+    some = slice(task * block * pixels, (task + 1) * block * pixels)
+    width = len(mean) * pixels
+    middle, scale, slope, shift = x[0, some].copy(), x[0, some].copy(), x[0, some].copy(), x[0, some].copy()
+    total, products = np.zeros(width), np.zeros(width)
+    _spread(mean, pixels, middle)
     for i in range(len(x)):
         upstream, row = dy[i, some], x[i, some]
-        for j in range(len(mean)):
+        for j in range(width):
             total[j] += upstream[j]
-            products[j] += upstream[j] * (row[j] - mean[j])
-    scale, slope, shift = np.empty_like(mean), np.zeros_like(mean), np.zeros_like(mean)
-    for j in range(len(mean)):
-        std = math.sqrt(var[j] + eps)
-        dgamma[j], dbeta[j] = products[j] / std, total[j]
-        scale[j] = gamma[j] / std
-        if of_batch:
-            slope[j] = gamma[j] / std * products[j] / (len(x) * std * std)
-            shift[j] = gamma[j] / std * total[j] / len(x)
+            products[j] += upstream[j] * (row[j] - middle[j])
+    _fold(total, pixels, 1.0, dbeta)
+    _fold(products, pixels, 1.0, dgamma)
+    for c in range(len(mean)):
+        std = math.sqrt(var[c] + eps)
+        factor = gamma[c] / std
+        share = factor / (len(x) * pixels) if of_batch else 0.0
+        for j in range(c * pixels, (c + 1) * pixels):
+            scale[j] = factor
+            slope[j] = share * dgamma[c] / (std * std)
+            shift[j] = share * dbeta[c]
+        dgamma[c] /= std
     for i in range(len(x)):
         upstream, row, result = dy[i, some], x[i, some], dx[i, some]
-        for j in range(len(mean)):
-            result[j] = upstream[j] * scale[j] - ((row[j] - mean[j]) * slope[j] + shift[j])
+        for j in range(width):
+            result[j] = upstream[j] * scale[j] - ((row[j] - middle[j]) * slope[j] + shift[j])

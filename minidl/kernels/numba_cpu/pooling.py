@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from minidl.array import Array
+from minidl.array import Array, empty
 from minidl.kernels import pooling
 from minidl.kernels.geometry import Pair, output_sizes
 from minidl.kernels.numba_cpu.jit import jit
@@ -85,8 +85,8 @@ def max_pool2d(
     """As the reference."""
     plan = make_plan(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     shape = x.shape[:2] + plan.output
-    y = np.empty(shape, x.dtype)
-    winners = np.empty(shape, np.uint8 if plan.simple else pooling.winner_dtype(kernel_size))
+    y = empty(shape, x.dtype)
+    winners = empty(shape, np.uint8 if plan.simple else pooling.winner_dtype(kernel_size))
     if y.size:
         with POOL.team(x.size) as team:
             arrays, how = (_flat(x), y.reshape(-1), winners.reshape(-1)), (plan.images, plan.tasks, team)
@@ -111,7 +111,7 @@ def max_pool2d_input_grad(
     """As the reference."""
     pooling.check_winners(winners, kernel_size)
     plan = make_plan(input_shape, kernel_size, stride, padding, dilation, ceil_mode)
-    dx = np.empty(input_shape, dy.dtype)
+    dx = empty(input_shape, dy.dtype)
     if dx.size:
         with POOL.team(dx.size) as team:
             run = _spread_simple if plan.simple else _spread_general

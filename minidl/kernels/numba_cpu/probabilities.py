@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from minidl.array import Array
+from minidl.array import Array, empty
 from minidl.kernels import probabilities
 from minidl.kernels.numba_cpu.exponential import exp
 from minidl.kernels.numba_cpu.jit import jit
@@ -28,7 +28,7 @@ COST = 12  # operations per number, an exponential among them
 @probabilities.softmax.register(np.ndarray)
 def softmax(x: Array, dim: int) -> tuple[Array, Array]:
     """As the reference."""
-    y, kept = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    y, kept = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
     if x.size:
         outer, n, inner = _around(x.shape, dim)
         given = np.ascontiguousarray(x)
@@ -45,7 +45,7 @@ def softmax(x: Array, dim: int) -> tuple[Array, Array]:
 @probabilities.softmax_input_grad.register(np.ndarray)
 def softmax_input_grad(dy: Array, y: Array, dim: int) -> Array:
     """As the reference."""
-    dx = np.empty(dy.shape, dy.dtype)
+    dx = empty(dy.shape, dy.dtype)
     if dy.size:
         outer, n, inner = _around(dy.shape, dim)
         dys, ys = np.ascontiguousarray(dy), np.ascontiguousarray(y)

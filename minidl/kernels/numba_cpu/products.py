@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minidl.array import Array
+from minidl.array import Array, empty
 from minidl.kernels import products
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
@@ -36,14 +36,14 @@ rows_of_c = make_rows()
 @products.matmul.register(np.ndarray)
 def matmul(a: Array, b: Array) -> Array:
     """As the reference."""
-    c = np.empty((len(a), b.shape[1]), a.dtype)
+    c = empty((len(a), b.shape[1]), a.dtype)
     return _product(a, b, c, c.reshape(-1), BLANK)
 
 
 @products.linear.register(np.ndarray)
 def linear(x: Array, weight: Array, bias: Array | None) -> Array:
     """As the reference; the sums begin with the bias."""
-    y = np.empty((len(x), len(weight)), x.dtype)
+    y = empty((len(x), len(weight)), x.dtype)
     if bias is None:
         return _product(x, weight.T, y, y.reshape(-1), BLANK)
     return _product(x, weight.T, y, np.ascontiguousarray(bias), BY_COLUMN)

@@ -24,7 +24,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from minidl.array import Array
+from minidl.array import Array, empty
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.moves import copy_row, transpose_padded
 from minidl.kernels.numba_cpu.pool import POOL
@@ -91,7 +91,7 @@ def correlate(x: Array, weight: Array, bias: Array | None, y: Array, row: int, c
     n, c = x.shape[:2]
     o = len(weight)
     cut = _blocks(n, c + o, *y.shape[2:], x.itemsize)
-    u = np.empty((16, o, c), x.dtype)
+    u = empty((16, o, c), x.dtype)
     line = 2 * cut.across + 2 + 2 * VECTOR_BYTES // x.itemsize
     place = (row, column, cut.images, cut.rows, cut.bands, cut.across, cut.room, line)
     size = 16 * (c + o) * cut.room + (2 * cut.rows + 2) * line
@@ -110,8 +110,8 @@ def weight_grad(dy: Array, x: Array, row: int, column: int) -> Array:
     place = (row, column, cut.images, cut.rows, cut.bands, cut.across, cut.room, line)
     wide = -(-o // lanes) * lanes
     pieces = max(1, min(PIECES, -(-n // cut.images), max(2, (1 << 22) // (16 * c * o))))
-    sums = np.empty((pieces, 16, c, o), x.dtype)
-    dw = np.empty((o, c, 3, 3), x.dtype)
+    sums = empty((pieces, 16, c, o), x.dtype)
+    dw = empty((o, c, 3, 3), x.dtype)
     size = 16 * (c + o) * cut.room + 16 * wide * cut.room + (2 * cut.rows + 2) * line
     with POOL as team:
         _weight_grad(x, dy, sums, dw, place, POOL.scratch(size, x.dtype), team)
