@@ -188,7 +188,8 @@ class Trainer:
             where = f"epoch {self.epoch + 1}, step {self.step + 1}"
             raise NonFiniteError(self._blame(value, where, inputs))
         self.optimizer.zero_grad()
-        self.model.backward(self.loss.backward(None))
+        with self.model.no_input_grad():  # nobody changes the data
+            self.model.backward(self.loss.backward(None))
         self.optimizer.step()
         self._update(prediction, target, value)
         self.step += 1
