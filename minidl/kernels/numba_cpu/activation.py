@@ -23,7 +23,7 @@ __all__ = [
     "tanh_input_grad",
 ]
 
-PIECE = 32_768  # numbers of one task: some microseconds, and they stay in the L2 cache
+PIECE = 16_384  # numbers of one task: some microseconds, and they stay in the L2 cache
 COSTLY = 8  # an exponential, in operations
 
 
