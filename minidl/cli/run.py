@@ -31,7 +31,7 @@ from minidl.data import MNIST, DataLoader, random_split, read_digit
 from minidl.errors import CheckpointError
 from minidl.kernels.registry import get_backend, use_backend
 from minidl.metrics import Accuracy, confusion_matrix
-from minidl.nn import CrossEntropyLoss, Module, Softmax
+from minidl.nn import Conv2d, CrossEntropyLoss, Module, Softmax
 from minidl.optim.lr_scheduler import CosineAnnealingLR
 from minidl.train import Callback, Checkpoint, History, Trainer, load_checkpoint, save_weights
 
@@ -150,6 +150,7 @@ def _run(folder: RunFolder, settings: Settings) -> int:
         done = trainer.epoch == settings.epochs
         at = "at the end" if done else f"in epoch {trainer.epoch + 1} after step {trainer.step:,}"
         print(f"going on {at}")
+    _announce_compilation(model, settings.backend)
     try:
         with _stopping(trainer), _one_blas_thread():
             trainer.fit(loader, DataLoader(validation, TEST_BATCH), settings.epochs)
@@ -162,6 +163,21 @@ def _run(folder: RunFolder, settings: Settings) -> int:
         return 130
     _report(folder, model, trainer.history, images.classes)
     return 0
+
+
+def _announce_compilation(model: Module, backend: str) -> None:
+    """Say why the first batch will take seconds, where it will."""
+    if backend != "numba":
+        return
+    try:
+        from minidl.kernels.numba_cpu.jit import is_cached
+    except ImportError:  # of which the first kernel that is called warns
+        return
+    family = "conv" if any(isinstance(module, Conv2d) for module in model.modules()) else "products"
+    cached = is_cached(family)
+    if not cached:
+        once = "there is no folder to keep them in" if cached is None else "only the first run does that"
+        print(f"compiling the kernels for this machine, some ten seconds; {once}", flush=True)
 
 
 def _resume(folder: RunFolder) -> str:

@@ -41,11 +41,12 @@ def train(*words, cwd, **environment):
     return done.stdout
 
 
-def start(*words, cwd):
+def start(*words, cwd, **environment):
     """Begin, with pipes."""
     return subprocess.Popen(
         [*COMMAND, *map(str, words)],
         cwd=cwd,
+        env=os.environ | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

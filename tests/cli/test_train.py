@@ -97,6 +97,41 @@ def test_a_folder_is_chosen_and_numbered_without_out(tmp_path):
     assert {path.name for path in (tmp_path / "runs" / "mnist-mlp-2").iterdir()} == RUN_FILES
 
 
+def test_the_first_run_says_that_it_compiles(tmp_path):
+    """Once for the products of an MLP, and once for the convolutions of LeNet-5."""
+    pytest.importorskip("numba")
+    line = "compiling the kernels for this machine"
+    words = ("--backend", "numba", "--out")
+    own = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    first = train(*words, "first", cwd=tmp_path, **own)
+    assert re.search(rf"^{line}.*; only the first run does that\nepoch ", first, re.M)
+    assert line not in train(*words, "second", cwd=tmp_path, **own)
+    process = start("train", "mnist", "--model", "lenet5", *words, "third", cwd=tmp_path, **own)
+    try:
+        assert line in "".join(process.stdout.readline() for _ in range(4))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_run_whose_kernels_cannot_be_kept_says_so(tmp_path):
+    pytest.importorskip("numba")
+    own = {"NUMBA_CACHE_LOCATOR_CLASSES": "ZipCacheLocator"}  # no folder is right for it
+    process = start("train", "mnist", "--backend", "numba", "--out", "run", cwd=tmp_path, **own)
+    try:
+        said = "".join(process.stdout.readline() for _ in range(4))
+        assert re.search("^compiling the kernels .*; there is no folder to keep them in$", said, re.M)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_run_on_numpy_compiles_nothing(tmp_path):
+    own = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    assert "compiling" not in train("--backend", "numpy", "--out", "run", cwd=tmp_path, **own)
+    assert not (tmp_path / "cache").exists()
+
+
 @pytest.mark.slow
 def test_lenet5_trains(tmp_path):
     output = train("--model", "lenet5", "--out", "run", cwd=tmp_path)

@@ -11,13 +11,15 @@ from typing import Any, TypeVar
 
 import numba
 
-__all__ = ["OPTIONS", "SUMS", "jit"]
+__all__ = ["OPTIONS", "SUMS", "is_cached", "jit"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 SUMS = frozenset({"reassoc", "nsz", "contract"})
 """What a loop may be allowed so that its sum runs in vector lanes; NaN and ∞ keep their meaning."""
+
+_folders: set[str] = set()  # where machine code is kept
 
 
 def jit(function: F, *, fastmath: frozenset[str] = frozenset()) -> F:
@@ -40,6 +42,19 @@ def jit(function: F, *, fastmath: frozenset[str] = frozenset()) -> F:
     return compiled  # type: ignore[no-any-return]
 
 
+def is_cached(family: str) -> bool | None:
+    """Whether machine code of this version is there, of any function of one file.
+
+    Args:
+        family: the file, such as `"conv"`; its module has been imported.
+
+    Returns:
+        None where no folder can be written, so that every process compiles for itself.
+    """
+    wanted = f"{family}.*.{_stamp()[:16]}.nbi"
+    return any(any(Path(folder).glob(wanted)) for folder in _folders) if _folders else None
+
+
 def _make_careful(cache: Any) -> None:
     """Mend two things in a function's cache.
 
@@ -54,6 +69,7 @@ def _make_careful(cache: Any) -> None:
     files._index_name = f"{base}.nbi"
     files._index_path = os.path.join(files._cache_path, files._index_name)
     files._data_name_pattern = base + ".{number:d}.nbc"
+    _folders.add(files._cache_path)
     save = cache.save_overload
 
     def save_if_possible(signature: Any, data: Any) -> None:
