@@ -178,10 +178,9 @@ class Words:
         return self.builder.shuffle_vector(first, empty, lanes)
 
     def first_lanes(self, count: Any) -> Any:
-        """A mask of the lanes below `count`."""
-        words = ir.VectorType(WORD, self.lanes)
-        numbers = ir.Constant(words, [ir.Constant(WORD, lane) for lane in range(self.lanes)])
-        return self.builder.icmp_signed("<", numbers, self.spread(count, WORD))
+        """A mask of the lanes below `count`, a word within ±2³¹."""
+        numbers = ir.Constant(ir.VectorType(INDEX, self.lanes), list(range(self.lanes)))
+        return self.builder.icmp_signed("<", numbers, self.spread(self.builder.trunc(count, INDEX), INDEX))
 
     def address(self, row: Any, v: int) -> Any:
         place = self.builder.gep(row, [self.word(v * self.lanes)])
