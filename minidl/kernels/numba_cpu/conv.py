@@ -40,7 +40,7 @@ def conv2d(
 ) -> Array:
     """As the reference."""
     o, _, kh, kw = weight.shape
-    oh, ow = output_sizes(x.shape, (kh, kw), stride, padding, dilation)
+    oh, ow = _output_sizes(x.shape, (kh, kw), stride, padding, dilation)
     y = empty((len(x), o, oh, ow), x.dtype)
     if y.size == 0 or weight.size == 0:
         y[...] = 0 if bias is None else bias.reshape(o, 1, 1)
@@ -142,6 +142,10 @@ def conv2d_weight_grad(
     return dW.reshape(weight_shape)
 
 
+_output_sizes = functools.lru_cache(maxsize=512)(output_sizes)
+
+
+@functools.lru_cache(maxsize=512)
 def _shifts(kh: int, kw: int, padding: Pair, dilation: Pair) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Where each tap of the first output stands in the image: its row, its column."""
     rows = tuple(u * dilation[0] - padding[0] for u in range(kh))
@@ -193,6 +197,7 @@ def _correlate(
         )  # fmt: skip
 
 
+@functools.lru_cache(maxsize=512)
 def _three_in_a_row(shifts: tuple[int, ...]) -> int:
     """1 for three neighbours, −1 for three in reverse, 0 for all else."""
     if len(shifts) != 3 or shifts[0] - shifts[1] != shifts[1] - shifts[2]:

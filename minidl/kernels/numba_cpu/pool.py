@@ -52,6 +52,7 @@ class Pool:
         self._workers: list[threading.Thread] = []
         self._asleep: list[threading.Lock] = []
         self._scratch = np.empty(0, np.uint8)
+        self._views: dict[tuple[int, np.dtype[Any]], Array] = {}
 
     def team(self, operations: float) -> AbstractContextManager[int]:
         """The team for a kernel of about so many arithmetic operations; small ones run on one thread."""
@@ -73,16 +74,24 @@ class Pool:
 
         Only for a kernel that has entered the pool itself (`with POOL as team`), until it leaves it.
         """
+        view = self._views.get((elements, dtype))
+        return self._cut(elements, dtype) if view is None else view
+
+    def _cut(self, elements: int, dtype: np.dtype[Any]) -> Array:
         row = -(-elements * dtype.itemsize // 64) * 64 + 64  # whole vectors may be written at the end
         size = row * self._threads + 64
-        if self._scratch.size < size:
-            self._scratch = np.empty(size, np.uint8)
+        if self._scratch.size < size or len(self._views) > 200:
+            self._scratch = np.empty(max(size, self._scratch.size), np.uint8)
+            self._views.clear()
         first = -self._scratch.ctypes.data % 64
         whole = self._scratch[first : first + row * self._threads]
-        return whole.view(dtype).reshape(self._threads, row // dtype.itemsize)
+        view = whole.view(dtype).reshape(self._threads, row // dtype.itemsize)
+        self._views[elements, dtype] = view
+        return view
 
     def _start(self) -> None:
         self._threads = get_num_threads()
+        self._views.clear()
         hold_blas(1)
         serve(self._address, 0, 0)  # compiled here, once, and not in every worker
         self._memory[self._stop] = 0
