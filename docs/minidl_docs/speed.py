@@ -4,7 +4,7 @@ The file is what `minidl bench --json` wrote; it stands beside the page. What ca
 
 - `machine`: what it ran on, and when;
 - `summary`: the geometric mean, and what is slower than the opponent;
-- `workload`, `operation`, `growth`: the table of that group;
+- `workload`, `operation`, `ladder`, `growth`: the table of that group;
 - `ratios`, `curves`: the plots of the training steps and of the growth.
 """
 
@@ -59,6 +59,8 @@ def summary(report: Report) -> list[str]:
     if report.geometric_mean is not None:
         mean = f"**{report.geometric_mean:.2f} ×**"
         lines += [f"Geometric mean of the training steps: {mean} {report.opponent}.", ""]
+    if not report.contest:
+        return lines
     if not report.slower:
         return [*lines, f"Nothing that was measured is slower than {report.opponent}."]
     lines += [f"Slower than {report.opponent}:", ""]
@@ -72,6 +74,8 @@ def table(group: str) -> Callable[[Report], list[str]]:
 
     def lines(report: Report) -> list[str]:
         rows = report.group(group)
+        if not rows:
+            return ["Not measured in this run."]
         memory = any(row["minidl_peak_bytes"] is not None for row in rows)
         heads = ["what", "minidl, ms", f"{report.opponent}, ms", "times as fast", "limit, ms"]
         heads += ["memory, MB"] * memory
@@ -128,7 +132,7 @@ WHAT: dict[str, Callable[[Report], list[str]]] = {
     "summary": summary,
     "ratios": ratios,
     "curves": curves,
-    **{group: table(group) for group in ("workload", "operation", "growth")},
+    **{group: table(group) for group in ("workload", "operation", "ladder", "growth")},
 }
 
 

@@ -6,7 +6,8 @@ A case is a network, the shape of its input, and what one step is:
 - `"operation"`: one layer; `forward`, then `backward` with a given gradient of the output, timed apart
 - `"loss"`: the same of a loss, whose backward starts from 1
 - `"optimizer"`: the optimizer's `step` alone, with gradients that are there
-- `"product"`: one matrix product, in the memory layout in which a layer has it: `step`
+- `"product"`: one matrix product, in the memory layout in which a layer has it, or by one of the loops of
+  `kernels/numba_cpu/ladder.py` in the place of minidl's own kernel: `step`
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Case:
 
     Attributes:
         name: what `--only` selects by.
-        group: `"workload"`, `"operation"` or `"growth"`.
+        group: `"workload"`, `"operation"`, `"ladder"` or `"growth"`.
         kind: what a step is, a key of `PARTS`.
         network: builds the network (or the loss) from `minidl.nn` or `torch.nn`; None for a product.
         shape: of the input, batch first; of a product M, K, N.
@@ -52,6 +53,7 @@ class Case:
         quick: whether `--quick` measures it.
         random: the two sides draw random numbers of their own (dropout).
         layout: of a product's two matrices: `n`, or `t` for a transposed view.
+        loop: the function of `kernels/numba_cpu/ladder.py` that computes minidl's product, on one thread.
         curve: for growth: which curve the case is a point of, along which axis, and where.
     """
 
@@ -65,6 +67,7 @@ class Case:
     quick: bool = False
     random: bool = False
     layout: str = "nn"
+    loop: str | None = None
     curve: tuple[str, str, int] | None = None
 
 
@@ -259,6 +262,18 @@ def _operations() -> None:
             _add(Case(f"{name}-{model}", "operation", "optimizer", network, shape, text, rule, quick))
 
 
+def _ladder() -> None:
+    """Loops that are slow on purpose: what each step towards the kernel of matmul-512 brings."""
+    n = 512
+    for name, loop in (
+        ("naive", "naive loop i, j, k"),
+        ("reordered", "loop reordered i, k, j"),
+        ("blocked", "reordered, in blocks"),
+    ):
+        text = f"product, {n}×{n} · {n}×{n}, {loop}, 1 thread"
+        _add(Case(f"ladder-{name}-{n}", "ladder", "product", None, (n, n, n), text, loop=name))
+
+
 def _growth() -> None:
     for name, text, network, sizes, shape in (
         ("mlp", "MLP 784-128-10", networks.mlp, (1, 8, 64, 256, 1024, 4096), (784,)),
@@ -283,4 +298,5 @@ def _growth() -> None:
 
 _workloads()
 _operations()
+_ladder()
 _growth()

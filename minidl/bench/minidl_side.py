@@ -17,7 +17,7 @@ from minidl.array import Array
 from minidl.bench.cases import Case, batch, factors, upstream, weights
 from minidl.bench.flops import count
 
-__all__ = ["MinidlSide"]
+__all__ = ["MinidlSide", "ReferenceSide"]
 
 
 class MinidlSide:
@@ -36,7 +36,7 @@ class MinidlSide:
     def __init__(self, case: Case, size: int | None = None) -> None:
         self.case = case
         self._values: dict[str, Any] = {}
-        self._loop = ExitStack()
+        self._mode = ExitStack()
         if case.kind == "product":
             self.parts = self._product()
             return
@@ -96,7 +96,7 @@ class MinidlSide:
     def _train(self) -> dict[str, Callable[[], None]]:
         model, x, y, values = self.model, self.x, self.target, self._values
         criterion, optimizer = nn.CrossEntropyLoss(), self._make_optimizer()
-        self._loop.enter_context(model.no_input_grad())  # the `with` block that a training loop stands in
+        self._mode.enter_context(model.no_input_grad())  # the `with` block that a training loop stands in
 
         def step() -> None:
             optimizer.zero_grad()
@@ -132,11 +132,19 @@ class MinidlSide:
 
     def _product(self) -> dict[str, Callable[[], None]]:
         (a, b), values = factors(self.case), self._values
+        product = kernels.matmul if self.case.loop is None else self._loop(self.case.loop)
 
         def step() -> None:
-            values["product"] = kernels.matmul(a, b)
+            values["product"] = product(a, b)
 
         return {"step": step}
+
+    @staticmethod
+    def _loop(name: str) -> Callable[[Array, Array], Array]:
+        from minidl.kernels.numba_cpu import ladder
+
+        loop: Callable[[Array, Array], Array] = getattr(ladder, name)
+        return loop
 
     def _update(self) -> dict[str, Callable[[], None]]:
         for parameter in self.model.parameters():
@@ -147,3 +155,17 @@ class MinidlSide:
         name, options = self.case.optimizer
         optimizer: optim.Optimizer = getattr(optim, name)(self.model.parameters(), **options)
         return optimizer
+
+
+class ReferenceSide(MinidlSide):
+    """The opponent where there is no PyTorch: the same on minidl's NumPy references, a loop's product too."""
+
+    @staticmethod
+    def configure(threads: int) -> None:
+        """Choose the references, and hold them to this many threads."""
+        minidl.use_backend("numpy")
+        MinidlSide.configure(threads)
+
+    @staticmethod
+    def _loop(name: str) -> Callable[[Array, Array], Array]:
+        return kernels.matmul

@@ -22,14 +22,20 @@ def plot_report(report: Report) -> Any:
         raise ValueError("plot_report: expected at least one result, got none")
     from matplotlib.figure import Figure
 
-    bars, curves = report.group("workload") + report.group("operation"), report.curves()
+    faster = f"times as fast as {report.opponent}, {report.threads} threads"
+    panels_of_bars = {
+        faster: report.group("workload") + report.group("operation"),
+        f"loops that are slow on purpose, {faster}": report.group("ladder"),
+    }
+    panels_of_bars = {title: bars for title, bars in panels_of_bars.items() if bars}
+    curves = report.curves()
     rows = -(-len(curves) // 2)
-    heights = [0.9 + 0.2 * len(bars)] * bool(bars) + [3.2 * rows] * bool(curves)
+    heights = [0.9 + 0.2 * len(bars) for bars in panels_of_bars.values()] + [3.2 * rows] * bool(curves)
     figure = Figure(figsize=(9, sum(heights)), dpi=120, layout="constrained")
     parts = list(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
-    if bars:
+    for title, bars in panels_of_bars.items():
         axes = parts.pop(0).subplots()
-        axes.set_title(f"times as fast as {report.opponent}, {report.threads} threads", fontsize=10)
+        axes.set_title(title, fontsize=10)
         plot_ratios(bars, axes)
         axes.tick_params(axis="y", labelsize=8)
     if curves:

@@ -34,13 +34,9 @@ def _side(name: str) -> Any:
         from minidl.bench.torch_side import TorchSide
 
         return TorchSide
-    from minidl.bench.minidl_side import MinidlSide
+    from minidl.bench.minidl_side import MinidlSide, ReferenceSide
 
-    if name == "reference":
-        from minidl.kernels import use_backend
-
-        use_backend("numpy")
-    return MinidlSide
+    return ReferenceSide if name == "reference" else MinidlSide
 
 
 class Worker:

@@ -22,6 +22,7 @@ __all__ = ["add_commands"]
 TITLES = {
     "workload": "one training step",
     "operation": "single operations",
+    "ladder": "one product, from the plainest loop on (slow on purpose; minidl's own is matmul-512)",
     "growth": "cost against batch size and channels",
 }
 OPPONENTS = {"torch": "PyTorch", "reference": "NumPy reference"}
@@ -185,7 +186,7 @@ def _show_table(report: Report, group: str) -> None:
             cells.append(f"{megabytes(row['minidl_peak_bytes'])} : {megabytes(row['opponent_peak_bytes'])}")
         if group == "growth":
             cells.append(grown.get((row["name"], row["part"]), ""))
-        table.add_row(*cells, style="red" if row["ratio"] < 1 else "")
+        table.add_row(*cells, style="red" if row in report.slower else "")
     console = Console()
     if not console.is_terminal:  # nobody to fit a window for
         console = Console(width=160)
@@ -219,7 +220,7 @@ def _conclude(report: Report) -> int:
         print(f"slower than {report.opponent}:")
         for row in sorted(report.slower, key=lambda row: row["ratio"]):
             print(f"  {row['ratio']:.2f} ×  {row['name']} {row['part']}")
-    elif report.results:
+    elif report.contest:
         print(f"nothing is slower than {report.opponent}")
     if report.problems:
         print("not timed:")

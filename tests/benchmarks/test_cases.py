@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from minidl import models, nn
+from minidl import kernels, models, nn
 from minidl.bench import CASES, networks, select
 from minidl.bench.agree import check_agreement
 from minidl.bench.cases import PARTS, batch, factors, weights
-from minidl.bench.minidl_side import MinidlSide
+from minidl.bench.minidl_side import MinidlSide, ReferenceSide
 from minidl.errors import MinidlError
 
 HUGE = {"matmul-1024", "matmul-2048", "conv-vgg-512"}
@@ -38,6 +38,8 @@ def test_both_sides_compute_the_same(name):
     from minidl.bench.torch_side import TorchSide
 
     case = CASES[name]
+    if case.loop:
+        pytest.importorskip("numba")
     ours, theirs = (stepped(side, case, small(case)) for side in (MinidlSide, TorchSide))
     assert tuple(ours.parts) == tuple(theirs.parts) == PARTS[case.kind]
     results = ours.results()
@@ -124,12 +126,29 @@ def test_a_products_factors_lie_in_memory_as_in_a_layer():
     assert x.flags.c_contiguous
 
 
+def test_the_ladder_runs_its_loops_and_the_reference_runs_none(monkeypatch):
+    pytest.importorskip("numba")
+    from minidl.kernels.numba_cpu import ladder
+
+    for case in (case for case in CASES.values() if case.loop):
+        monkeypatch.setattr(ladder, case.loop, lambda a, b: "the loop's")
+        side, reference = MinidlSide(case), ReferenceSide(case)
+        for made in (side, reference):
+            made.parts["step"]()
+        assert side.results() == {"product": "the loop's"}
+        np.testing.assert_array_equal(reference.results()["product"], kernels.matmul(*factors(case)))
+    loops = [case.loop for case in CASES.values() if case.group == "ladder"]
+    assert loops == ["naive", "reordered", "blocked"]
+    assert loops == [case.loop for case in CASES.values() if case.loop]
+
+
 @pytest.mark.parametrize(
     ("patterns", "names"),
     [
         (["mlp-64"], {"mlp-64"}),  # a whole name is that case alone
         (["sgd-*"], {"sgd-mlp", "sgd-lenet5", "sgd-vgg-small"}),
         (["maxpool"], {"maxpool-2x2", "maxpool-3x3"}),
+        (["ladder"], {"ladder-naive-512", "ladder-reordered-512", "ladder-blocked-512"}),
         (["dropout", "softmax"], {"dropout", "softmax"}),
     ],
 )

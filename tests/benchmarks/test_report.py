@@ -74,6 +74,13 @@ def test_what_is_slower_is_named():
     assert [row["name"] for row in report(mlp_64=2.0, cnn_64=0.5).slower] == ["cnn-64"]
 
 
+def test_the_ladder_is_slow_on_purpose():
+    made = report(mlp_64=4.0, ladder_naive_512=0.01)
+    assert (made.slower, made.geometric_mean) == ([], pytest.approx(4))
+    assert [row["name"] for row in made.contest] == ["mlp-64"]
+    assert [row["ratio"] for row in made.group("ladder")] == [0.01]
+
+
 def test_growth():
     assert exponent((2, 10.0), (4, 20.0)) == pytest.approx(1)
     assert exponent((2, 10.0), (8, 160.0)) == pytest.approx(2)
@@ -86,7 +93,14 @@ def test_growth():
 
 
 @pytest.mark.parametrize(
-    "cases", [("mlp_64", "relu", "growth_mlp_8", "growth_mlp_64"), ("relu",), ("growth_mlp_8",)]
+    "cases",
+    [
+        ("mlp_64", "relu", "growth_mlp_8", "growth_mlp_64"),
+        ("relu",),
+        ("growth_mlp_8",),
+        ("ladder_naive_512",),
+        ("relu", "ladder_naive_512", "growth_mlp_8"),
+    ],
 )
 def test_plot(cases, tmp_path):
     from minidl.bench.plots import plot_report
@@ -97,8 +111,7 @@ def test_plot(cases, tmp_path):
     if "relu" in cases:
         widths = [patch.get_width() for patch in bars[0].patches]
         assert widths == [1.0] * (2 + ("mlp_64" in cases))  # from 1 × to 2 ×: to the right, faster
-    else:
-        assert not bars
+    assert len(bars) == ("relu" in cases) + ("ladder_naive_512" in cases)
 
 
 TIMES = {

@@ -58,6 +58,16 @@ def test_a_run_prints_a_table_and_writes_its_files(tmp_path):
     assert ("slower than NumPy reference:" in done.stdout) == bool(named)
 
 
+def test_the_ladder_has_a_table_and_no_verdict(tmp_path):
+    pytest.importorskip("numba")
+    words = ("--quick", "--only", "ladder-reordered-512", "--against", "reference", "--threads", 1)
+    done = minidl("bench", *words, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "loop reordered i, k, j, 1 thread" in done.stdout
+    for verdict in ("slower than", "geometric mean"):
+        assert verdict not in done.stdout
+
+
 def test_the_list(tmp_path):
     done = minidl("bench", "--list", cwd=tmp_path)
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(CASES)
