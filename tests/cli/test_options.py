@@ -7,7 +7,7 @@ from cli.shell import Terminal, minidl, one_line
 
 import minidl as package
 
-COMMANDS = ("train", "evaluate", "predict", "learn", "check", "hint", "watch", "solution", "reset")
+COMMANDS = ("train", "evaluate", "predict", "learn", "check", "hint", "watch", "solution", "reset", "bench")
 
 
 def test_version(tmp_path):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from pathlib import Path
 
 import pytest
+
+import minidl
 
 API = Path(__file__).parents[2] / "docs" / "en" / "api"
 ROOMS = ["data", "errors", "kernels", "metrics", "models", "nn", "optim", "testing", "train"]
@@ -21,6 +24,13 @@ def test_room_is_complete(room: str) -> None:
     for name in below:
         public += [f"{name}.{n}" for n in importlib.import_module(f"minidl.{room}.{name}").__all__]
     assert sorted(listed) == sorted(public)
+
+
+def test_the_top_is_complete() -> None:
+    page = (API / "index.md").read_text("utf-8")
+    for name in minidl.__all__:
+        if inspect.isfunction(getattr(minidl, name)):
+            assert len(re.findall(rf"^::: minidl\.{name}$|`minidl\.{name}`", page, re.M)) == 1, name
 
 
 def test_every_room_has_its_page() -> None:
