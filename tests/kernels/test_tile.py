@@ -192,3 +192,11 @@ def test_every_tap_reads_one_unbroken_run(stride, rows, columns):
                             y, z = (first + i) * stride[0] + row, j * stride[1] + column
                             expected = x[channel, y, z] if 0 <= y < h and 0 <= z < w else 0
                             assert copies[start + i * out[1] + j] == expected
+
+
+def test_no_two_strips_have_one_name():
+    """Cached code calls its parts by name: of two with one name the first one loaded runs for both."""
+    from minidl.kernels.numba_cpu.strips import _make_strip
+
+    kinds = [(rows, a, b) for rows in (8, 6, 4, 2, 1) for a in (False, True) for b in (False, True)]
+    assert len({_make_strip(*kind).py_func.__qualname__ for kind in kinds}) == len(kinds)

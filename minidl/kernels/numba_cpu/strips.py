@@ -60,7 +60,6 @@ def _make_strip(rows: int, gather_a: bool, gather_b: bool) -> Any:
     whole = make_tile(rows, vectors, **kind) if rows in (1, 2, ROWS) else wide
     narrow = make_tile(rows, 1, masked=True, **kind)
 
-    @numba.njit(nogil=True)
     def strip(n, depth, a, a_row, a_step, b, b_step, b_column, c, c_row, begin, bias, relu):  # type: ignore[no-untyped-def]
         lanes = lanes_of(c)
         j = 0
@@ -79,4 +78,6 @@ def _make_strip(rows: int, gather_a: bool, gather_b: bool) -> Any:
             else:
                 narrow(a, a_row, a_step, b_here, b_step, depth, c_here, c_row, begin, bias_here, relu, left)
 
-    return strip
+    # Cached machine code calls its parts by name: two strips of one name would be taken for each other.
+    strip.__qualname__ = f"strip_of_{rows}{'_gather_a' * gather_a}{'_gather_b' * gather_b}"
+    return numba.njit(nogil=True)(strip)
