@@ -40,7 +40,7 @@ def test_listing_is_the_source() -> None:
     found = listing("minidl.nn.Linear.backward", root=ROOT)
     lines = (ROOT / found.file).read_text(encoding="utf-8").splitlines()
     assert found.file == "minidl/nn/linear.py"
-    assert lines[found.first - 1].strip() == "def backward(self, dy: Array) -> Array:"
+    assert lines[found.first - 1].strip() == "def backward(self, dy: Array) -> Array | None:"
     assert [line[4:] for line in lines[found.first - 1 : found.last]] == found.code.splitlines()
 
 
