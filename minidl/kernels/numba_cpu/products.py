@@ -20,14 +20,14 @@ from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.strips import make_rows
 from minidl.kernels.numba_cpu.tasks import tasks
-from minidl.kernels.numba_cpu.tile import BLANK, BY_COLUMN, GO_ON, ROWS, at, get, lanes_of, put
-from minidl.kernels.numba_cpu.moves import transpose
+from minidl.kernels.numba_cpu.tile import BLANK, BY_COLUMN, GO_ON, ROWS, at, get, lanes_of, offset, put
+from minidl.kernels.numba_cpu.moves import copy_row, transpose
 
 __all__ = ["linear", "matmul"]
 
 DEEP = 384  # k per block
 BROAD = 512  # columns per block: a packed block of B has 384 × 512 float32, ¾ of an L2 cache
-IN_PLACE = 1 << 17  # B of at most so many elements is read where it is
+IN_PLACE = 1 << 19  # B of at most so many elements is read where it is
 LONG = 64  # rows of A that make packing B worth while
 
 rows_of_c = make_rows()
@@ -103,21 +103,42 @@ def _block(
     )  # fmt: skip
 
 
-@tasks
-def _pack(task, thread, b, b_step, b_column, packed, first_k, depth, first_column, n, width):  # type: ignore[no-untyped-def]
+@jit
+def _pack_panel(panel, b, b_step, b_column, packed, first_k, depth, first_column, n, width):  # type: ignore[no-untyped-def]
     """Copy one tile's columns of B, so that each k's numbers are neighbours; zeros beyond the last column."""
-    first = task * width
+    first = panel * width
     columns = min(width, n - first)
     target = at(packed, first * depth)
     source = at(b, first_k * b_step + (first_column + first) * b_column)
     if b_step == 1 and columns == width:
         transpose(source, b_column, target, width, width, depth)
         return
+    if b_column == 1:
+        for k in range(depth):
+            copy_row(offset(target, k * width), offset(source, k * b_step), 0, columns, width)
+        return
     for k in range(depth):
         for j in range(columns):
             put(target, k * width + j, get(source, k * b_step + j * b_column))
         for j in range(columns, width):
             put(target, k * width + j, 0)
+
+
+@tasks
+def _pack(task, thread, b, b_step, b_column, packed, first_k, depth, first_column, n, width):  # type: ignore[no-untyped-def]
+    _pack_panel(task, b, b_step, b_column, packed, first_k, depth, first_column, n, width)
+
+
+@tasks
+def _panel(task, thread, a, a_row, a_step, b, b_step, b_column, c, bias, packed, depth, begin, width):  # type: ignore[no-untyped-def]
+    """One tile's columns of C and all rows: whoever packs a panel of B has it in its own cache."""
+    m, n = c.shape
+    first = task * width
+    _pack_panel(task, b, b_step, b_column, packed, 0, depth, 0, n, width)
+    rows_of_c(
+        m, min(width, n - first), depth, at(a, 0), a_row, a_step, at(packed, first * depth), width, depth,
+        at(c, first), n, begin, at(bias, first if begin == BY_COLUMN else 0), 0,
+    )  # fmt: skip
 
 
 @jit
@@ -144,8 +165,12 @@ def _matmul(a, a_row, a_step, b, b_step, b_column, c, bias, depth, begin, team):
         _block(team, -(-m // down) * -(-n // across), how)
         return
     broad = -(-min(BROAD, n) // width) * width
-    deep = min(DEEP, depth)
+    deep = depth if depth * broad <= DEEP * BROAD else -(-depth // -(-depth // DEEP))  # all of about one size
     packed = np.empty((deep, broad), c.dtype)
+    if m <= 2 * LONG and deep == depth and broad >= n:
+        what = (a, a_row, a_step, b, b_step, b_column, c, bias, packed, depth, begin, width)
+        _panel(team, -(-n // width), what)
+        return
     for first_column in range(0, n, broad):
         columns = min(broad, n - first_column)
         down, across = _grid(m, columns, width, team)

@@ -1,19 +1,21 @@
 """Compiled tasks and how threads share them out, without the GIL and without a lock.
 
 A job is a compiled function, its arguments, and a number of tasks: `body(task, thread, *arguments)` for
-task 0, 1, …, n − 1. Whoever is free claims the next task with one atomic addition, the thread that posted
-the job too, so a worker that the system has taken away delays nothing that others could do. Which thread
-runs a task never changes what it computes: every task writes outputs of its own.
+task 0, 1, …, n − 1. Whoever is free claims a task with one atomic addition, the thread that posted the job
+too, so a worker that the system has taken away delays nothing that others could do. Half of the threads
+claim from the first task on, half from the last one back: so in one kernel after the other a thread meets
+the images that it worked on before, which are still in its cache. Which thread runs a task never changes
+what it computes: every task writes outputs of its own.
 
 The team is a small block of memory, one cache line per slot that several threads write to:
 
-    OPEN      n in the high half, the next task to claim in the low half
+    OPEN      three numbers of 21 bits: n, how many tasks were claimed from the end, how many from the start
     LEFT      tasks that are not finished
     BODY, ARGUMENTS   addresses of the job's function and of its packed arguments
     STOP      1 ends the workers
 
 A claim and the number of tasks travel in one word, so a late worker cannot mistake an old job's claim for
-a new one: it gets either a task of the job that is open or a number past its end.
+a new one: it gets either a task of the job that is open or learns that there is none.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ __all__ = ["SLOTS", "STOP", "serve", "tasks"]
 
 OPEN, LEFT, BODY, ARGUMENTS, STOP = 0, 8, 16, 17, 24
 SLOTS = 32
-LOW = 0xFFFFFFFF
+BITS = 21
+LOW = (1 << BITS) - 1
+MOST = 1 << (BITS - 1)  # tasks of one job; beyond, they all run where they were posted
 
 WORD = ir.IntType(64)
 BYTES = ir.IntType(8).as_pointer()
@@ -111,31 +115,37 @@ def _keep(typing: Any, value: Any) -> Any:
 
 
 @jit
+def _claimable(job: int) -> bool:
+    return (job & LOW) + ((job >> BITS) & LOW) < job >> 2 * BITS
+
+
+@jit
 def _claim_and_run(team: int, thread: int) -> int:
     """Run tasks of the open job until none is left to claim; how many they were."""
     done = 0
-    while True:
-        job = _load(team, OPEN)
-        if (job & LOW) >= (job >> 32):
-            return done
-        job = _add(team, OPEN, 1)
-        if (job & LOW) >= (job >> 32):
-            return done
-        _call(_load(team, BODY), _load(team, ARGUMENTS), job & LOW, thread)
-        _add(team, LEFT, -1)
+    from_end = thread % 2 == 1
+    while _claimable(_load(team, OPEN)):
+        job = _add(team, OPEN, 1 << BITS if from_end else 1)
+        if not _claimable(job):
+            break
+        task = (job >> 2 * BITS) - 1 - ((job >> BITS) & LOW) if from_end else job & LOW
+        _call(_load(team, BODY), _load(team, ARGUMENTS), task, thread)
         done += 1
+    if done > 0:
+        _add(team, LEFT, -done)
+    return done
 
 
 @jit
 def _run(team: int, n: int, body: int, arguments: int) -> None:
-    if n <= 1 or team == 0:
+    if n <= 1 or team == 0 or n > MOST:
         for task in range(n):
             _call(body, arguments, task, 0)
         return
     _store(team, BODY, body)
     _store(team, ARGUMENTS, arguments)
     _store(team, LEFT, n)
-    _store(team, OPEN, n << 32)
+    _store(team, OPEN, n << 2 * BITS)
     _claim_and_run(team, 0)
     while _load(team, LEFT) > 0:
         _pause()
@@ -146,7 +156,7 @@ def tasks(body: Any, *, fastmath: frozenset[str] = frozenset()) -> Any:
 
         body(team, n, arguments)
 
-    to run it for every task below n (n below 2³¹). Thread 0 is the caller, the workers are 1, 2, …;
+    to run it for every task below n. Thread 0 is the caller, the workers are 1, 2, …;
     `team` is the address of the team's memory, and 0 runs all tasks here. (`fastmath` as in `jit`.)
     The attribute `body` is the plain Python function.
     """
