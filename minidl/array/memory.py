@@ -67,7 +67,7 @@ def kept_bytes() -> int:
 
 
 def _rounded(size: int) -> int:
-    """The size of block for an array of `size` bytes: one of eight steps from each power of two to the next."""
+    """The size of block for `size` bytes: one of eight steps from each power of two to the next."""
     step = 1 << max(0, (size - 1).bit_length() - 4)
     return -(-size // step) * step + ALIGNED
 

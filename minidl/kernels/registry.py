@@ -112,7 +112,6 @@ def _set_backend(name: str | None, loaded: bool = False) -> None:
     _backend, _compiled = name, loaded and name == "numba"
 
 
-
 def get_backend() -> str:
     """What runs kernels on host arrays: `"numba"` or `"numpy"`.
 

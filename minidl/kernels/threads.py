@@ -17,7 +17,7 @@ from minidl.kernels.registry import get_backend
 
 __all__ = ["get_num_threads", "hold_blas", "on_change", "set_num_threads"]
 
-MOST = 256
+MOST = 256  # threads
 VARIABLES = ("MINIDL_NUM_THREADS", "OMP_NUM_THREADS")
 
 _threads: int | None = None  # None until it is first needed or chosen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minidl.array import Array
@@ -75,7 +77,7 @@ class LeNet5(Module):
         x = self.relu4(self.fc2(x))  # (N, 84)
         return self.fc3(x)  # (N, num_classes)
 
-    def backward(self, dy: Array) -> Array:
+    def backward(self, dy: Any) -> Any:
         # forward, line by line, from the last to the first
         dy = self.fc3.backward(dy)  # (N, 84)
         dy = self.fc2.backward(self.relu4.backward(dy))  # (N, 120)

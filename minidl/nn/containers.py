@@ -41,7 +41,7 @@ class Sequential(Module):
             x = layer(x)  # eq. 4.4: one function put into the next
         return x if len(self) else x.copy()
 
-    def backward(self, dy: Array) -> Array:
+    def backward(self, dy: Any) -> Any:
         # dx = (∂f₁/∂x)ᵀ … (∂fₙ/∂fₙ₋₁)ᵀ dy, taken from the right
         for layer in reversed(list(self)):
             if dy is None:  # what stands before the layer that meets the data: `no_input_grad`

@@ -46,7 +46,7 @@ def test_memory_that_nobody_uses_is_used_again():
         lambda made: memoryview(made),
         lambda made: np.lib.stride_tricks.sliding_window_view(made, 5),
         lambda made: np.frombuffer(made.data, np.float64)[5:],
-        lambda made: (lambda: made),
+        lambda made: lambda: made,
     ],
 )
 def test_memory_that_somebody_can_still_see_is_not(holder):

@@ -118,7 +118,7 @@ def piece(x: Array, number: int) -> Array:
 
 
 @tasks
-def _relu_piece(task, thread, x, y, positive):  # type: ignore[no-untyped-def]
+def _relu_piece(task, thread, x, y, positive):
     x, y, positive = piece(x, task), piece(y, task), piece(positive, task)
     zero = x.dtype.type(0)
     for i in range(len(x)):
@@ -133,7 +133,7 @@ def _relu(x: Array, y: Array, positive: Array, team: int) -> None:
 
 
 @tasks
-def _scale_where_piece(task, thread, dy, kept, scale, dx):  # type: ignore[no-untyped-def]
+def _scale_where_piece(task, thread, dy, kept, scale, dx):
     dy, kept, dx = piece(dy, task), piece(kept, task), piece(dx, task)
     zero, factor = dy.dtype.type(0), dy.dtype.type(scale)
     for i in range(len(dy)):
@@ -146,7 +146,7 @@ def _scale_where(dy: Array, kept: Array, scale: float, dx: Array, team: int) -> 
 
 
 @tasks
-def _dropout_piece(task, thread, x, draws, p, scale, y, kept):  # type: ignore[no-untyped-def]
+def _dropout_piece(task, thread, x, draws, p, scale, y, kept):
     x, draws, y, kept = piece(x, task), piece(draws, task), piece(y, task), piece(kept, task)
     zero, factor, least = x.dtype.type(0), x.dtype.type(scale), draws.dtype.type(p)
     for i in range(len(x)):
@@ -161,7 +161,7 @@ def _dropout(x: Array, draws: Array, p: float, scale: float, y: Array, kept: Arr
 
 
 @tasks
-def _sigmoid_piece(task, thread, x, y, kept):  # type: ignore[no-untyped-def]
+def _sigmoid_piece(task, thread, x, y, kept):
     x, y, kept = piece(x, task), piece(y, task), piece(kept, task)
     zero, one = x.dtype.type(0), x.dtype.type(1)
     for i in range(len(x)):
@@ -177,7 +177,7 @@ def _sigmoid(x: Array, y: Array, kept: Array, team: int) -> None:
 
 
 @tasks
-def _sigmoid_grad_piece(task, thread, dy, y, dx):  # type: ignore[no-untyped-def]
+def _sigmoid_grad_piece(task, thread, dy, y, dx):
     dy, y, dx = piece(dy, task), piece(y, task), piece(dx, task)
     one = y.dtype.type(1)
     for i in range(len(dy)):
@@ -190,7 +190,7 @@ def _sigmoid_grad(dy: Array, y: Array, dx: Array, team: int) -> None:
 
 
 @tasks
-def _tanh_piece(task, thread, x, y, kept):  # type: ignore[no-untyped-def]
+def _tanh_piece(task, thread, x, y, kept):
     x, y, kept = piece(x, task), piece(y, task), piece(kept, task)
     for i in range(len(x)):
         value = tanh_of_one(x[i])
@@ -204,7 +204,7 @@ def _tanh(x: Array, y: Array, kept: Array, team: int) -> None:
 
 
 @tasks
-def _tanh_grad_piece(task, thread, dy, y, dx):  # type: ignore[no-untyped-def]
+def _tanh_grad_piece(task, thread, dy, y, dx):
     dy, y, dx = piece(dy, task), piece(y, task), piece(dx, task)
     one = y.dtype.type(1)
     for i in range(len(dy)):

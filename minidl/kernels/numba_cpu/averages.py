@@ -180,7 +180,7 @@ def images_of(h: int, w: int) -> int:
 
 
 @tasks
-def _average_task(task, thread, x, y, rows, columns, counts, h, w):  # type: ignore[no-untyped-def]
+def _average_task(task, thread, x, y, rows, columns, counts, h, w):
     oh, ow = rows.shape[1], columns.shape[1]
     images = images_of(h, w)
     line = np.empty(w, x.dtype)  # the rows of one row of windows, added up
@@ -209,7 +209,7 @@ def _average(
 
 
 @tasks
-def _share_task(task, thread, dy, dx, rows, columns, counts, h, w):  # type: ignore[no-untyped-def]
+def _share_task(task, thread, dy, dx, rows, columns, counts, h, w):
     oh, ow = rows.shape[1], columns.shape[1]
     images = images_of(h, w)
     first, last = task * images, min((task + 1) * images, len(dx) // (h * w))

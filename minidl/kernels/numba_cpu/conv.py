@@ -212,7 +212,7 @@ def _flat(x: Array) -> Array:
 @tasks
 def _conv_band(
     task, thread, x, weight, bias, y, groups, biased, band, bands, offsets, shape, columns, phases, scratch
-):  # type: ignore[no-untyped-def]
+):
     image, filters, pixels = task // bands, y.shape[1], y.shape[2]
     group = image % groups
     channels, height, width, out_width = shape[0], shape[1], shape[2], shape[5]
@@ -232,13 +232,32 @@ def _conv_band(
 
 
 @jit
-def _conv(x, weight, bias, y, groups, biased, band, bands, offsets, shape, columns, phases, scratch, team):  # type: ignore[no-untyped-def]
+def _conv(x, weight, bias, y, groups, biased, band, bands, offsets, shape, columns, phases, scratch, team):
     how = (x, weight, bias, y, groups, biased, band, bands, offsets, shape, columns, phases, scratch)
     _conv_band(team, len(y) * bands, how)
 
 
 @tasks
-def _weight_grad_piece(task, thread, x, dy, sums, parts, few, taps, channels, blocks, band, bands, offsets, shape, columns, phases, scratch, room):  # type: ignore[no-untyped-def]
+def _weight_grad_piece(
+    task,
+    thread,
+    x,
+    dy,
+    sums,
+    parts,
+    few,
+    taps,
+    channels,
+    blocks,
+    band,
+    bands,
+    offsets,
+    shape,
+    columns,
+    phases,
+    scratch,
+    room,
+):
     pieces, groups = parts
     block, group, piece = task % blocks, task // blocks % groups, task // (blocks * groups)
     height, width, out_width = shape[1], shape[2], shape[5]
@@ -278,7 +297,25 @@ def _weight_grad_piece(task, thread, x, dy, sums, parts, few, taps, channels, bl
 
 
 @jit
-def _weight_grad(x, dy, sums, parts, few, taps, channels, blocks, band, bands, offsets, shape, columns, phases, scratch, room, team):  # type: ignore[no-untyped-def]
+def _weight_grad(
+    x,
+    dy,
+    sums,
+    parts,
+    few,
+    taps,
+    channels,
+    blocks,
+    band,
+    bands,
+    offsets,
+    shape,
+    columns,
+    phases,
+    scratch,
+    room,
+    team,
+):
     how = (
         x, dy, sums, parts, few, taps, channels, blocks, band, bands, offsets, shape, columns, phases,
         scratch, room,

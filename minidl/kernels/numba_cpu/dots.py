@@ -26,7 +26,7 @@ TAPS = 4  # rows of B that a tile takes
 def _make_dots(rows: int, taps: int) -> Any:
     """For compiled code: `dots(a, a_row, b, b_rows, n, c, c_row)`, as in `add_dots`, for one tile."""
 
-    @intrinsic  # type: ignore[misc, unused-ignore]
+    @intrinsic
     def dots(typing: Any, a: Any, a_row: Any, b: Any, b_rows: Any, n: Any, c: Any, c_row: Any) -> Any:
         number = types.CPointer(a.dtype)
         table = types.CPointer(types.int64)
@@ -45,18 +45,18 @@ def _make_dots(rows: int, taps: int) -> Any:
             loop, done = (make.append_basic_block(name) for name in ("loop", "done"))
             make.branch(loop)
             make.position_at_end(loop)
-            l = make.phi(ir.IntType(64))
+            place = make.phi(ir.IntType(64))
             sums = [[make.phi(words.vector) for _ in range(taps)] for _ in range(rows)]
-            words.masks = [words.first_lanes(make.sub(n, l))]
-            a_vectors = [words.load(make.gep(row, [l]), 0) for row in a_at]
-            b_vectors = [words.load(make.gep(row, [l]), 0) for row in b_at]
+            words.masks = [words.first_lanes(make.sub(n, place))]
+            a_vectors = [words.load(make.gep(row, [place]), 0) for row in a_at]
+            b_vectors = [words.load(make.gep(row, [place]), 0) for row in b_at]
             new = [
                 [words.multiply_add(a_vectors[i], b_vectors[t], sums[i][t]) for t in range(taps)]
                 for i in range(rows)
             ]
-            following = make.add(l, word(lanes))
-            l.add_incoming(word(0), begin)
-            l.add_incoming(following, loop)
+            following = make.add(place, word(lanes))
+            place.add_incoming(word(0), begin)
+            place.add_incoming(following, loop)
             for i in range(rows):
                 for t in range(taps):
                     sums[i][t].add_incoming(first[i][t], begin)
@@ -79,7 +79,7 @@ _dots6_1, _dots2_1, _dots1_1 = (_make_dots(rows, 1) for rows in (6, 2, 1))
 
 
 @numba.njit(nogil=True)
-def add_dots(m, taps, n, a, a_row, b, b_rows, c, c_row):  # type: ignore[no-untyped-def]
+def add_dots(m, taps, n, a, a_row, b, b_rows, c, c_row):
     """Add the products of m rows of A with `taps` rows of B, n numbers long each, to C.
 
     Args:

@@ -90,21 +90,21 @@ def _tanh32(x: Any) -> Any:
 
 
 @overload(exp)
-def _exp(x):  # type: ignore[no-untyped-def]
+def _exp(x):
     if x == types.float32:
         return lambda x: _exp32(x)
     return lambda x: math.exp(x)
 
 
 @overload(log1p)
-def _log1p(x):  # type: ignore[no-untyped-def]
+def _log1p(x):
     if x == types.float32:
         return lambda x: _log1p32(x)
     return lambda x: math.log1p(x)
 
 
 @overload(tanh)
-def _tanh(x):  # type: ignore[no-untyped-def]
+def _tanh(x):
     if x == types.float32:
         return lambda x: _tanh32(x)
     return lambda x: math.tanh(x)

@@ -4,7 +4,8 @@ As a convolution of dy, the input gradient multiplies every tap with the zeros a
 much smaller than the input, that is most of the work (LeNet's second layer: half). Wᵀ · dy has no zeros in
 it, and its rows are then added to where their windows stood, one image at a time, in the cache:
 
-    dcolumns[k, l] = Σ_o W[o, k] · dy[o, l]        dx[c, r, j] = Σ_u,v dcolumns[(c,u,v), (r + p − u, j + p − v)]
+    dcolumns[k, l] = Σ_o W[o, k] · dy[o, l]
+    dx[c, r, j] = Σ_u,v dcolumns[(c, u, v), (r + p − u, j + p − v)]
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from numba.extending import intrinsic
 from minidl.array import Array
 from minidl.kernels.geometry import Pair
 from minidl.kernels.numba_cpu.jit import jit
+from minidl.kernels.numba_cpu.moves import copy_run
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.strips import make_rows
 from minidl.kernels.numba_cpu.tasks import tasks
-from minidl.kernels.numba_cpu.tile import BLANK, VECTOR_BYTES, Words, at, get, lanes_of, offset, put
+from minidl.kernels.numba_cpu.tile import BLANK, VECTOR_BYTES, Words, at, lanes_of, offset
+from minidl.kernels.threads import MOST
 
 __all__ = ["input_grad", "pays"]
 
@@ -51,11 +54,11 @@ def input_grad(dy: Array, weight: Array, dx: Array, padding: Pair, dilation: Pai
     """
     n, o, oh, ow = dy.shape
     _, cg, kh, kw = weight.shape
-    _, c, h, w = dx.shape
+    h, w = dx.shape[2:]
     lanes = VECTOR_BYTES // dy.itemsize
     columns = cg * kh * kw * oh * ow + lanes
     shape = (o // groups, cg, kh, kw, oh, ow, h, w)
-    places = np.empty((POOL_MOST, 2, kh * kw), np.int64)
+    places = np.empty((MOST, 2, kh * kw), np.int64)
     with POOL as team:
         scratch = POOL.scratch(columns + cg * h * w + lanes, dy.dtype)
         _input_grad(
@@ -64,11 +67,10 @@ def input_grad(dy: Array, weight: Array, dx: Array, padding: Pair, dilation: Pai
         )  # fmt: skip
 
 
-POOL_MOST = 256
-
-
-@intrinsic  # type: ignore[misc, unused-ignore]
-def _add_runs(typing: Any, target: Any, base: Any, starts: Any, shifts: Any, n: Any, first: Any, width: Any) -> Any:
+@intrinsic
+def _add_runs(
+    typing: Any, target: Any, base: Any, starts: Any, shifts: Any, n: Any, first: Any, width: Any
+) -> Any:
     """One vector of an output row: the sum of n runs, each `width` long and shifted by its own distance.
 
     Lane j gets run t's number j + first + shifts[t], where there is one.
@@ -107,7 +109,7 @@ def _add_runs(typing: Any, target: Any, base: Any, starts: Any, shifts: Any, n: 
 
 
 @tasks
-def _fold_image(task, thread, dy, weight, dx, groups, shape, padding, dilation, columns, scratch, places):  # type: ignore[no-untyped-def]
+def _fold_image(task, thread, dy, weight, dx, groups, shape, padding, dilation, columns, scratch, places):
     filters, channels, kh, kw, oh, ow, h, w = shape
     pixels, taps = oh * ow, kh * kw
     depth = channels * taps
@@ -132,12 +134,10 @@ def _fold_image(task, thread, dy, weight, dx, groups, shape, padding, dilation, 
             for j in range(0, w, lanes):
                 target = offset(image, (c * h + r) * w + j)
                 _add_runs(target, dcolumns, at(starts, 0), at(shifts, 0), n, j, ow)
-    target = at(dx, task * channels * h * w)
-    for i in range(channels * h * w):
-        put(target, i, get(image, i))
+    copy_run(at(dx, task * channels * h * w), image, channels * h * w)
 
 
 @jit
-def _input_grad(dy, weight, dx, images, groups, shape, padding, dilation, columns, scratch, places, team):  # type: ignore[no-untyped-def]
+def _input_grad(dy, weight, dx, images, groups, shape, padding, dilation, columns, scratch, places, team):
     how = (dy, weight, dx, groups, shape, padding, dilation, columns, scratch, places)
     _fold_image(team, images, how)

@@ -39,7 +39,7 @@ def jit(function: F, *, fastmath: frozenset[str] = frozenset()) -> F:
         compiled = numba.njit(**options)(function)
     else:
         _make_careful(compiled._cache)
-    return compiled  # type: ignore[no-any-return]
+    return compiled
 
 
 def is_cached(family: str) -> bool | None:

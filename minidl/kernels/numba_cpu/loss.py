@@ -73,7 +73,7 @@ def _cross_entropy(
 
 
 @tasks
-def _some_rows(task, thread, x, labels, weight, ignore_index, smoothing, losses, dx, height):  # type: ignore[no-untyped-def]
+def _some_rows(task, thread, x, labels, weight, ignore_index, smoothing, losses, dx, height):
     one = x.dtype.type(1)
     keep, spread = x.dtype.type(1 - smoothing), x.dtype.type(smoothing / max(1, x.shape[1]))
     weights = x.dtype.type(0)
@@ -195,7 +195,7 @@ def _binary(x: Array, target: Array, losses: Array, dx: Array, team: int) -> int
 
 
 @tasks
-def _some_logits(task, thread, x, target, losses, dx, wrong):  # type: ignore[no-untyped-def]
+def _some_logits(task, thread, x, target, losses, dx, wrong):
     first, last = task * PIECE, min(len(x), (task + 1) * PIECE)
     wrong[task] = _binary_piece(x[first:last], target[first:last], losses[first:last], dx[first:last])
 
@@ -239,7 +239,7 @@ def _squares(prediction: Array, target: Array, error: Array, team: int) -> float
 
 
 @tasks
-def _some_errors(task, thread, prediction, target, error, partial):  # type: ignore[no-untyped-def]
+def _some_errors(task, thread, prediction, target, error, partial):
     total = 0.0
     for first in range(task * PIECE, min(len(error), (task + 1) * PIECE), RUN):
         last = min(len(error), first + RUN)

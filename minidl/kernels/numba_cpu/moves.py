@@ -12,12 +12,12 @@ from numba.extending import intrinsic
 
 from minidl.kernels.numba_cpu.tile import VECTOR_BYTES, get, lanes_of, offset, put
 
-__all__ = ["copy_row", "transpose", "transpose_padded"]
+__all__ = ["copy_row", "copy_run", "transpose", "transpose_padded"]
 
 WORD, INDEX = ir.IntType(64), ir.IntType(32)
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@intrinsic
 def _square(typing: Any, source: Any, source_row: Any, target: Any, target_row: Any, last: Any) -> Any:
     """Transpose one square, as wide as a vector; rows after `last` are taken to be like it.
 
@@ -58,7 +58,7 @@ def _square(typing: Any, source: Any, source_row: Any, target: Any, target_row: 
 
 
 @numba.njit(nogil=True)
-def transpose_padded(source, source_row, target, rows, columns):  # type: ignore[no-untyped-def]
+def transpose_padded(source, source_row, target, rows, columns):
     """As `transpose`, into rows as long as whole vectors; what stands after the last number is anything.
 
     Returns:
@@ -80,7 +80,7 @@ def transpose_padded(source, source_row, target, rows, columns):  # type: ignore
 
 
 @numba.njit(nogil=True)
-def transpose(source, source_row, target, target_row, rows, columns):  # type: ignore[no-untyped-def]
+def transpose(source, source_row, target, target_row, rows, columns):
     """target[j, i] = source[i, j] for i < rows, j < columns; both by their addresses and row distances."""
     lanes = lanes_of(source)
     whole_rows, whole_columns = rows // lanes * lanes, columns // lanes * lanes
@@ -93,7 +93,7 @@ def transpose(source, source_row, target, target_row, rows, columns):  # type: i
             put(target, j * target_row + i, get(source, i * source_row + j))
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@intrinsic
 def _copy_lanes(typing: Any, target: Any, source: Any, first: Any, end: Any) -> Any:
     """Write one vector: lanes `first` … `end − 1` come from the source, the others are 0."""
     lanes = VECTOR_BYTES * 8 // source.dtype.bitwidth
@@ -127,7 +127,7 @@ def _copy_lanes(typing: Any, target: Any, source: Any, first: Any, end: Any) -> 
 
 
 @numba.njit(nogil=True)
-def copy_row(target, source, shift, width, n):  # type: ignore[no-untyped-def]
+def copy_row(target, source, shift, width, n):
     """target[j] = source[j + shift] for j < n; what lies outside 0 … width − 1 of the source counts as 0.
 
     Whole vectors are written: up to a vector's width beyond n, to be overwritten by what comes there next.
@@ -137,3 +137,13 @@ def copy_row(target, source, shift, width, n):  # type: ignore[no-untyped-def]
     for j in range(0, n, lanes):
         here = j + shift
         _copy_lanes(offset(target, j), offset(source, here), -here, width - here)
+
+
+@numba.njit(nogil=True)
+def copy_run(target, source, n):
+    """target[j] = source[j] for j < n, and nothing written beyond."""
+    lanes = lanes_of(source)
+    whole = n // lanes * lanes
+    copy_row(target, source, 0, whole, whole)
+    for j in range(whole, n):
+        put(target, j, get(source, j))

@@ -102,7 +102,7 @@ def _forward(
 
 
 @tasks
-def _forward_channel(task, thread, x, mean, var, gamma, beta, eps, measure, y):  # type: ignore[no-untyped-def]
+def _forward_channel(task, thread, x, mean, var, gamma, beta, eps, measure, y):
     n = x.shape[0] * x.shape[2]
     if measure:
         total = 0.0
@@ -127,7 +127,7 @@ def _backward(
 
 
 @tasks
-def _backward_channel(task, thread, dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta):  # type: ignore[no-untyped-def]
+def _backward_channel(task, thread, dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta):
     n = x.shape[0] * x.shape[2]
     total, products = 0.0, 0.0
     for image in range(len(x)):
@@ -227,7 +227,7 @@ def _forward_columns(
 
 
 @tasks
-def _forward_block(task, thread, x, block, pixels, mean, var, gamma, beta, eps, measure, y):  # type: ignore[no-untyped-def]
+def _forward_block(task, thread, x, block, pixels, mean, var, gamma, beta, eps, measure, y):
     some = slice(task * block, (task + 1) * block)
     mean, var, gamma, beta = mean[some], var[some], gamma[some], beta[some]
     some = slice(task * block * pixels, (task + 1) * block * pixels)
@@ -272,7 +272,7 @@ def _backward_columns(
 
 
 @tasks
-def _backward_block(task, thread, dy, x, block, pixels, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta):  # type: ignore[no-untyped-def]
+def _backward_block(task, thread, dy, x, block, pixels, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta):
     some = slice(task * block, (task + 1) * block)
     mean, var, gamma, dgamma, dbeta = mean[some], var[some], gamma[some], dgamma[some], dbeta[some]
     some = slice(task * block * pixels, (task + 1) * block * pixels)

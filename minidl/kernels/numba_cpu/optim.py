@@ -55,7 +55,7 @@ def _plain(theta: Array, g: Array, lr: float, decay: float, team: int) -> None:
 
 
 @tasks
-def _plain_piece(task, thread, theta, g, lr, decay):  # type: ignore[no-untyped-def]
+def _plain_piece(task, thread, theta, g, lr, decay):
     theta, g = _piece(theta, task), _piece(g, task)
     for i in range(len(theta)):
         d = g[i] + decay * theta[i] if decay != 0 else g[i]
@@ -81,7 +81,7 @@ def _momentum(
 
 
 @tasks
-def _momentum_piece(task, thread, theta, g, b, lr, mu, new, decay, nesterov):  # type: ignore[no-untyped-def]
+def _momentum_piece(task, thread, theta, g, b, lr, mu, new, decay, nesterov):
     theta, g, b = _piece(theta, task), _piece(g, task), _piece(b, task)
     for i in range(len(theta)):
         d = g[i] + decay * theta[i] if decay != 0 else g[i]
@@ -141,7 +141,7 @@ def _adam(
 
 
 @tasks
-def _adam_piece(task, thread, theta, g, m, v, numbers):  # type: ignore[no-untyped-def]
+def _adam_piece(task, thread, theta, g, m, v, numbers):
     size, root, new1, beta2, new2, eps, decay, shrink = numbers
     theta, g, m, v = _piece(theta, task), _piece(g, task), _piece(m, task), _piece(v, task)
     for i in range(len(theta)):

@@ -124,7 +124,7 @@ def _flat(x: Array) -> Array:
 
 
 @tasks
-def _max_simple_task(task, thread, x, y, winners, shape, images):  # type: ignore[no-untyped-def]
+def _max_simple_task(task, thread, x, y, winners, shape, images):
     h, w, oh, ow = shape[0], shape[1], shape[2], shape[3]
     last = min((task + 1) * images, len(y) // (oh * ow))
     for image in range(task * images, last):
@@ -139,7 +139,7 @@ def _max_simple(x: Array, y: Array, winners: Array, shape: Shape, images: int, n
 
 
 @tasks
-def _spread_simple_task(task, thread, dy, winners, dx, shape, images):  # type: ignore[no-untyped-def]
+def _spread_simple_task(task, thread, dy, winners, dx, shape, images):
     h, w, oh, ow = shape[0], shape[1], shape[2], shape[3]
     last = min((task + 1) * images, len(dx) // (h * w))
     for image in range(task * images, last):
@@ -161,7 +161,7 @@ def _spread_simple(
 
 
 @tasks
-def _max_general_task(task, thread, x, y, winners, shape, edges, images):  # type: ignore[no-untyped-def]
+def _max_general_task(task, thread, x, y, winners, shape, edges, images):
     h, w, oh, ow, _, kw, sh, sw, ph, pw, dh, dw = shape
     up, down, left, right = edges
     for image in range(task * images, min((task + 1) * images, len(y) // (oh * ow))):
@@ -189,7 +189,7 @@ def _max_general(
 
 
 @tasks
-def _spread_general_task(task, thread, dy, winners, dx, shape, images):  # type: ignore[no-untyped-def]
+def _spread_general_task(task, thread, dy, winners, dx, shape, images):
     h, w, oh, ow, _, kw, sh, sw, ph, pw, dh, dw = shape
     first, last = task * images, min((task + 1) * images, len(dx) // (h * w))
     dx[first * h * w : last * h * w] = 0

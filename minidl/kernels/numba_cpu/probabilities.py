@@ -76,7 +76,7 @@ def height_of(n: int) -> int:
 
 
 @tasks
-def _some_rows(task, thread, x, y, kept):  # type: ignore[no-untyped-def]
+def _some_rows(task, thread, x, y, kept):
     height, one = height_of(x.shape[1]), x.dtype.type(1)
     first, last = task * height, min((task + 1) * height, len(x))
     for i in range(first, last):
@@ -97,7 +97,7 @@ def _rows(x: Array, y: Array, kept: Array, team: int) -> None:
 
 
 @tasks
-def _some_rows_grad(task, thread, dy, y, dx):  # type: ignore[no-untyped-def]
+def _some_rows_grad(task, thread, dy, y, dx):
     height = height_of(y.shape[1])
     for i in range(task * height, min((task + 1) * height, len(y))):
         dys, ys, dxs = dy[i], y[i], dx[i]
@@ -115,7 +115,7 @@ def _rows_grad(dy: Array, y: Array, dx: Array, team: int) -> None:
 
 
 @tasks
-def _some_columns(task, thread, x, y, kept):  # type: ignore[no-untyped-def]
+def _some_columns(task, thread, x, y, kept):
     _, n, inner = x.shape
     blocks = -(-inner // WIDTH)
     image, first = task // blocks, task % blocks * WIDTH
@@ -145,7 +145,7 @@ def _columns(x: Array, y: Array, kept: Array, team: int) -> None:
 
 
 @tasks
-def _some_columns_grad(task, thread, dy, y, dx):  # type: ignore[no-untyped-def]
+def _some_columns_grad(task, thread, dy, y, dx):
     _, n, inner = y.shape
     blocks = -(-inner // WIDTH)
     image, first = task // blocks, task % blocks * WIDTH

@@ -17,11 +17,11 @@ import numpy as np
 from minidl.array import Array, empty
 from minidl.kernels import products
 from minidl.kernels.numba_cpu.jit import jit
+from minidl.kernels.numba_cpu.moves import copy_row, transpose
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.strips import make_rows
 from minidl.kernels.numba_cpu.tasks import tasks
 from minidl.kernels.numba_cpu.tile import BLANK, BY_COLUMN, GO_ON, ROWS, at, get, lanes_of, offset, put
-from minidl.kernels.numba_cpu.moves import copy_row, transpose
 
 __all__ = ["linear", "matmul"]
 
@@ -89,7 +89,7 @@ def _block(
     n,
     down,
     across,
-):  # type: ignore[no-untyped-def]
+):
     m, all_columns = c.shape
     tasks_across = -(-n // across)
     i = task // tasks_across * down
@@ -104,7 +104,7 @@ def _block(
 
 
 @jit
-def _pack_panel(panel, b, b_step, b_column, packed, first_k, depth, first_column, n, width):  # type: ignore[no-untyped-def]
+def _pack_panel(panel, b, b_step, b_column, packed, first_k, depth, first_column, n, width):
     """Copy one tile's columns of B, so that each k's numbers are neighbours; zeros beyond the last column."""
     first = panel * width
     columns = min(width, n - first)
@@ -125,12 +125,12 @@ def _pack_panel(panel, b, b_step, b_column, packed, first_k, depth, first_column
 
 
 @tasks
-def _pack(task, thread, b, b_step, b_column, packed, first_k, depth, first_column, n, width):  # type: ignore[no-untyped-def]
+def _pack(task, thread, b, b_step, b_column, packed, first_k, depth, first_column, n, width):
     _pack_panel(task, b, b_step, b_column, packed, first_k, depth, first_column, n, width)
 
 
 @tasks
-def _panel(task, thread, a, a_row, a_step, b, b_step, b_column, c, bias, packed, depth, begin, width):  # type: ignore[no-untyped-def]
+def _panel(task, thread, a, a_row, a_step, b, b_step, b_column, c, bias, packed, depth, begin, width):
     """One tile's columns of C and all rows: whoever packs a panel of B has it in its own cache."""
     m, n = c.shape
     first = task * width
@@ -142,7 +142,7 @@ def _panel(task, thread, a, a_row, a_step, b, b_step, b_column, c, bias, packed,
 
 
 @jit
-def _grid(m, n, width, team):  # type: ignore[no-untyped-def]
+def _grid(m, n, width, team):
     """How many rows and columns of C make one task."""
     if team == 0:
         return m, n
@@ -154,7 +154,7 @@ def _grid(m, n, width, team):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _matmul(a, a_row, a_step, b, b_step, b_column, c, bias, depth, begin, team):  # type: ignore[no-untyped-def]
+def _matmul(a, a_row, a_step, b, b_step, b_column, c, bias, depth, begin, team):
     m, n = c.shape
     width = 2 * lanes_of(at(c, 0))
     in_place = b_column == 1 and (b.size <= IN_PLACE or m < LONG)

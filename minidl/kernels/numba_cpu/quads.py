@@ -78,7 +78,7 @@ def _make_largest(lanes: int) -> Callable[..., None]:
         winners[out : out + lanes] = cells.argmax(axis=0)
         y[out : out + lanes] = cells.max(axis=0)
 
-    @intrinsic  # type: ignore[misc, untyped-decorator, unused-ignore]
+    @intrinsic
     def instructions(typing: Any, x: Any, top: Any, bottom: Any, y: Any, winners: Any, out: Any) -> Any:
         def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             vectors, select = _Vectors(context, builder, signature, args, lanes), builder.select
@@ -95,7 +95,7 @@ def _make_largest(lanes: int) -> Callable[..., None]:
         return types.void(x, types.intp, types.intp, y, winners, types.intp), build
 
     @overload(largest)
-    def compiled(x, top, bottom, y, winners, out):  # type: ignore[no-untyped-def]
+    def compiled(x, top, bottom, y, winners, out):
         return lambda x, top, bottom, y, winners, out: instructions(x, top, bottom, y, winners, out)
 
     return largest
@@ -108,7 +108,7 @@ def _make_spread(lanes: int) -> Callable[..., None]:
         for tap, first in enumerate((top, top + 1, bottom, bottom + 1)):
             dx[first : first + 2 * lanes - 1 : 2] = np.where(taps == tap, dys, 0)
 
-    @intrinsic  # type: ignore[misc, untyped-decorator, unused-ignore]
+    @intrinsic
     def instructions(typing: Any, dy: Any, winners: Any, out: Any, dx: Any, top: Any, bottom: Any) -> Any:
         def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             vectors = _Vectors(context, builder, signature, args, lanes)
@@ -126,7 +126,7 @@ def _make_spread(lanes: int) -> Callable[..., None]:
         return types.void(dy, winners, types.intp, dx, types.intp, types.intp), build
 
     @overload(spread)
-    def compiled(dy, winners, out, dx, top, bottom):  # type: ignore[no-untyped-def]
+    def compiled(dy, winners, out, dx, top, bottom):
         return lambda dy, winners, out, dx, top, bottom: instructions(dy, winners, out, dx, top, bottom)
 
     return spread

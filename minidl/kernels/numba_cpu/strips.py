@@ -19,12 +19,11 @@ def make_rows(*, gather_a: bool = False, gather_b: bool = False) -> Any:
     the number of rows where B was packed tile by tile).
     """
     strips = {rows: _make_strip(rows, gather_a, gather_b) for rows in (8, 6, 4, 2, 1) if rows <= ROWS}
-    strip8, strip6, strip4, strip2, strip1 = (strips.get(rows) for rows in (8, 6, 4, 2, 1))
-    strip8 = strip8 or strip6
+    widest_strip, strip6, strip4, strip2, strip1 = (strips[rows] for rows in (ROWS, 6, 4, 2, 1))
     widest = ROWS
 
     @numba.njit(nogil=True, inline="always")
-    def rows_of_c(m, n, depth, a, a_row, a_step, b, b_step, b_column, c, c_row, begin, bias, relu):  # type: ignore[no-untyped-def]
+    def rows_of_c(m, n, depth, a, a_row, a_step, b, b_step, b_column, c, c_row, begin, bias, relu):
         i = 0
         while i < m:
             left = m - i
@@ -34,7 +33,7 @@ def make_rows(*, gather_a: bool = False, gather_b: bool = False) -> Any:
             bias_here = offset(bias, i) if begin == BY_ROW else bias
             how = (n, depth, a_here, row_here, a_step, b, b_step, b_column, c_here, c_row, begin, bias_here)
             if left >= widest:
-                strip8(*how, relu)
+                widest_strip(*how, relu)
                 i += widest
             elif left >= 6:
                 strip6(*how, relu)
@@ -60,7 +59,7 @@ def _make_strip(rows: int, gather_a: bool, gather_b: bool) -> Any:
     whole = make_tile(rows, vectors, **kind) if rows in (1, 2, ROWS) else wide
     narrow = make_tile(rows, 1, masked=True, **kind)
 
-    def strip(n, depth, a, a_row, a_step, b, b_step, b_column, c, c_row, begin, bias, relu):  # type: ignore[no-untyped-def]
+    def strip(n, depth, a, a_row, a_step, b, b_step, b_column, c, c_row, begin, bias, relu):
         lanes = lanes_of(c)
         j = 0
         while j < n:
@@ -68,7 +67,7 @@ def _make_strip(rows: int, gather_a: bool, gather_b: bool) -> Any:
             b_here = offset(b, j * b_column)
             c_here = offset(c, j)
             bias_here = offset(bias, j) if begin == BY_COLUMN else bias
-            if left >= vectors * lanes and b_column == 1 or left >= 2 * lanes and vectors == 2:
+            if (left >= vectors * lanes and b_column == 1) or (left >= 2 * lanes and vectors == 2):
                 whole(a, a_row, a_step, b_here, b_step, depth, c_here, c_row, begin, bias_here, relu, left)
                 j += vectors * lanes
                 continue

@@ -67,7 +67,7 @@ def _add_rows(x: Array, first: int, last: int, total: Array) -> None:
 
 
 @tasks
-def _sum_piece(task, thread, x, partial):  # type: ignore[no-untyped-def]
+def _sum_piece(task, thread, x, partial):
     rows, pieces = len(x), len(partial)
     _add_rows(x, task * rows // pieces, (task + 1) * rows // pieces, partial[task])
 
@@ -108,7 +108,7 @@ def add_up(x: Array) -> float:
 
 
 @tasks
-def _sum_channel(task, thread, x, y):  # type: ignore[no-untyped-def]
+def _sum_channel(task, thread, x, y):
     total = 0.0
     for image in range(len(x)):
         total += add_up(x[image, task])

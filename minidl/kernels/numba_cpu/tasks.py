@@ -47,7 +47,7 @@ def _slot(builder: Any, team: Any, number: Any) -> Any:
     return builder.gep(builder.inttoptr(team, WORD.as_pointer()), [number])
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@intrinsic
 def _load(typing: Any, team: Any, slot: Any) -> Any:
     """What stands in a slot, and everything that was written before it."""
 
@@ -57,7 +57,7 @@ def _load(typing: Any, team: Any, slot: Any) -> Any:
     return types.int64(types.int64, types.int64), build
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@intrinsic
 def _store(typing: Any, team: Any, slot: Any, value: Any) -> Any:
     """Write a slot, so that whoever reads it also sees what was written before."""
 
@@ -68,7 +68,7 @@ def _store(typing: Any, team: Any, slot: Any, value: Any) -> Any:
     return types.void(types.int64, types.int64, types.int64), build
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@intrinsic
 def _add(typing: Any, team: Any, slot: Any, value: Any) -> Any:
     """Add to a slot in one indivisible step; the value before."""
 
@@ -78,7 +78,7 @@ def _add(typing: Any, team: Any, slot: Any, value: Any) -> Any:
     return types.int64(types.int64, types.int64, types.int64), build
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@intrinsic
 def _pause(typing: Any) -> Any:
     """Tell the core that this is a waiting loop, where it has a word for that."""
 
@@ -91,7 +91,7 @@ def _pause(typing: Any) -> Any:
     return types.void(), build
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@intrinsic
 def _call(typing: Any, body: Any, arguments: Any, task: Any, thread: Any) -> Any:
     """Call the compiled function at the address `body`."""
 
@@ -104,7 +104,7 @@ def _call(typing: Any, body: Any, arguments: Any, task: Any, thread: Any) -> Any
     return types.void(types.int64, types.int64, types.int64, types.int64), build
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@intrinsic
 def _keep(typing: Any, value: Any) -> Any:
     """Nothing; but what is used here is not freed before."""
 
@@ -152,17 +152,15 @@ def _run(team: int, n: int, body: int, arguments: int) -> None:
 
 
 def tasks(body: Any, *, fastmath: frozenset[str] = frozenset()) -> Any:
-    """A decorator: `body(task, thread, *arguments)` becomes a function that compiled code calls as
+    """A decorator: `body(task, thread, *arguments)` becomes `body(team, n, arguments)` for compiled code.
 
-        body(team, n, arguments)
-
-    to run it for every task below n. Thread 0 is the caller, the workers are 1, 2, …;
+    That runs it for every task below n. Thread 0 is the caller, the workers are 1, 2, …;
     `team` is the address of the team's memory, and 0 runs all tasks here. (`fastmath` as in `jit`.)
     The attribute `body` is the plain Python function.
     """
     compiled_body = jit(body, fastmath=fastmath)
 
-    @intrinsic  # type: ignore[misc, unused-ignore]
+    @intrinsic
     def pack(typing: Any, arguments: Any) -> Any:
         """The addresses of the body in the form of TASK, and of its arguments, packed on the stack."""
         given = (types.int64, types.int64, *arguments.types)
@@ -196,7 +194,7 @@ def tasks(body: Any, *, fastmath: frozenset[str] = frozenset()) -> Any:
         return types.UniTuple(types.int64, 2)(arguments), build
 
     @numba.njit(nogil=True, inline="always")
-    def for_all(team, n, arguments):  # type: ignore[no-untyped-def]
+    def for_all(team, n, arguments):
         function, packed = pack(arguments)
         _run(team, n, function, packed)
         _keep(arguments)

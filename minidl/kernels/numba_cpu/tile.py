@@ -1,4 +1,4 @@
-"""The register tile: the few lines of machine code that every product and convolution here spends its time in.
+"""The register tile: the few lines of machine code that products and convolutions spend their time in.
 
     C[i, j] = begin + Σ_k A[i, k] · B[k, j]        i < rows, j < columns
 
@@ -47,7 +47,7 @@ ROWS = 6 if VECTOR_BYTES == 32 else 8  # AVX2 has 16 vector registers, AVX-512 a
 WORD, INDEX = ir.IntType(64), ir.IntType(32)
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@intrinsic
 def at(typing: Any, array: Any, index: Any) -> Any:
     """The address of an array's element `index`, counted from its first one."""
 
@@ -58,7 +58,7 @@ def at(typing: Any, array: Any, index: Any) -> Any:
     return types.CPointer(array.dtype)(array, types.intp), build
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@intrinsic
 def offset(typing: Any, pointer: Any, elements: Any) -> Any:
     """The address so many elements further on."""
 
@@ -68,7 +68,7 @@ def offset(typing: Any, pointer: Any, elements: Any) -> Any:
     return pointer(pointer, types.intp), build
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@intrinsic
 def get(typing: Any, pointer: Any, index: Any) -> Any:
     """The number that stands `index` elements after the address."""
 
@@ -78,7 +78,7 @@ def get(typing: Any, pointer: Any, index: Any) -> Any:
     return pointer.dtype(pointer, types.intp), build
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@intrinsic
 def put(typing: Any, pointer: Any, index: Any, value: Any) -> Any:
     """Write a number `index` elements after the address."""
 
@@ -89,7 +89,7 @@ def put(typing: Any, pointer: Any, index: Any, value: Any) -> Any:
     return types.void(pointer, types.intp, pointer.dtype), build
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@intrinsic
 def lanes_of(typing: Any, pointer: Any) -> Any:
     """How many numbers of the pointer's type a vector register holds, known when compiling."""
     lanes = VECTOR_BYTES * 8 // pointer.dtype.bitwidth
@@ -118,7 +118,7 @@ def make_tile(
         masked: touch only the first `columns` columns, where the matrix ends within the tile.
     """
 
-    @intrinsic  # type: ignore[misc, unused-ignore]
+    @intrinsic
     def tile(
         typing: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_step: Any, depth: Any, c: Any, c_row: Any,
         begin: Any, bias: Any, relu: Any, columns: Any,
@@ -160,13 +160,16 @@ class Words:
 
     @staticmethod
     def word(value: int) -> Any:
+        """A constant."""
         return ir.Constant(WORD, value)
 
     def call(self, name: str, result: Any, *values: Any) -> Any:
+        """Call one of LLVM's own functions."""
         kind = ir.FunctionType(result, [value.type for value in values])
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), values)
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        """a·b + c with one rounding."""
         return self.call(f"llvm.fma.{self.suffix}", self.vector, a, b, c)
 
     def spread(self, value: Any, kind: Any = None) -> Any:
@@ -183,10 +186,12 @@ class Words:
         return self.builder.icmp_signed("<", numbers, self.spread(self.builder.trunc(count, INDEX), INDEX))
 
     def address(self, row: Any, v: int) -> Any:
+        """Where vector v of a row begins."""
         place = self.builder.gep(row, [self.word(v * self.lanes)])
         return self.builder.bitcast(place, self.vector.as_pointer())
 
     def load(self, row: Any, v: int) -> Any:
+        """Vector v of a row; lanes outside the mask are 0."""
         if self.masks is not None:
             name = f"llvm.masked.load.{self.suffix}.p0{self.suffix}"
             align = ir.Constant(INDEX, self.size)
@@ -196,6 +201,7 @@ class Words:
         return value
 
     def store(self, value: Any, row: Any, v: int) -> None:
+        """Write vector v of a row, within the mask."""
         if self.masks is not None:
             name = f"llvm.masked.store.{self.suffix}.p0{self.suffix}"
             align = ir.Constant(INDEX, self.size)

@@ -21,7 +21,7 @@ import numpy as np
 
 from minidl.array import Array
 from minidl.kernels.numba_cpu.moves import copy_row
-from minidl.kernels.numba_cpu.tile import at, get, offset, put
+from minidl.kernels.numba_cpu.tile import get, offset, put
 
 __all__ = ["Windows", "lay_out", "windows"]
 
@@ -104,7 +104,7 @@ def windows(
 
 
 @numba.njit(nogil=True)
-def lay_out(source, copies, shape, columns, phases, first_row, rows):  # type: ignore[no-untyped-def]
+def lay_out(source, copies, shape, columns, phases, first_row, rows):
     """Copy what `rows` output rows from `first_row` on need, from one image at the address `source`."""
     channels, height, width, row_stride, column_stride, out_width, kept, first = shape
     used = kept if rows < 0 else rows

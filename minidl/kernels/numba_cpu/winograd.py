@@ -97,7 +97,9 @@ def correlate(x: Array, weight: Array, bias: Array | None, y: Array, row: int, c
     size = 16 * (c + o) * cut.room + (2 * cut.rows + 2) * line
     with POOL as team:
         scratch = POOL.scratch(size, x.dtype)
-        _correlate(x, weight, y.reshape(-1) if bias is None else bias, bias is not None, y, u, place, scratch, team)
+        _correlate(
+            x, weight, y.reshape(-1) if bias is None else bias, bias is not None, y, u, place, scratch, team
+        )
 
 
 def weight_grad(dy: Array, x: Array, row: int, column: int) -> Array:
@@ -127,7 +129,7 @@ def _vector_program(write: Any) -> Any:
     `write(load, store, shuffle, make)` loads from and stores to rows 0, 1, 2, … that many steps away.
     """
 
-    @intrinsic  # type: ignore[misc, unused-ignore]
+    @intrinsic
     def program(typing: Any, source: Any, source_step: Any, target: Any, target_step: Any) -> Any:
         lanes = VECTOR_BYTES * 8 // source.dtype.bitwidth
 
@@ -218,7 +220,7 @@ def _transform_gradient(make: Any, load: Any, store: Any, shuffle: Any, lanes: i
 
 
 @tasks
-def _transform_weight(task, thread, weight, u):  # type: ignore[no-untyped-def]
+def _transform_weight(task, thread, weight, u):
     """U = G w Gᵀ of one filter."""
     half = weight.dtype.type(0.5)
     for c in range(weight.shape[1]):
@@ -241,8 +243,8 @@ def _transform_weight(task, thread, weight, u):  # type: ignore[no-untyped-def]
 
 
 @tasks
-def _weight_from(task, thread, sums, dw):  # type: ignore[no-untyped-def]
-    """dw = Gᵀ s G for one channel and all filters, s the sum of all pieces."""
+def _weight_from(task, thread, sums, dw):
+    """Dw = Gᵀ s G for one channel and all filters, s the sum of all pieces."""
     half = dw.dtype.type(0.5)
     s = np.empty((16, len(dw)), dw.dtype)
     for place in range(16):
@@ -275,7 +277,7 @@ def _weight_from(task, thread, sums, dw):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True)
-def _input_block(x, image, images, first, place, lines, v):  # type: ignore[no-untyped-def]
+def _input_block(x, image, images, first, place, lines, v):
     """V of a block: rows of tiles from `first` on, of `images` images from `image` on."""
     row, column, _, rows, _, across, room, line = place
     channels, height, width = x.shape[1], x.shape[2], x.shape[3]
@@ -297,7 +299,7 @@ def _input_block(x, image, images, first, place, lines, v):  # type: ignore[no-u
 
 
 @tasks
-def _correlate_block(task, thread, x, bias, biased, y, u, place, scratch):  # type: ignore[no-untyped-def]
+def _correlate_block(task, thread, x, bias, biased, y, u, place, scratch):
     _, _, images, rows, bands, across, room, line = place
     channels, filters, height, width = x.shape[1], y.shape[1], y.shape[2], y.shape[3]
     image = task // bands * images
@@ -333,14 +335,14 @@ def _correlate_block(task, thread, x, bias, biased, y, u, place, scratch):  # ty
 
 
 @jit
-def _correlate(x, weight, bias, biased, y, u, place, scratch, team):  # type: ignore[no-untyped-def]
+def _correlate(x, weight, bias, biased, y, u, place, scratch, team):
     _transform_weight(team, len(weight), (weight, u))
     blocks = -(-len(x) // place[2]) * place[4]
     _correlate_block(team, blocks, (x, bias, biased, y, u, place, scratch))
 
 
 @tasks
-def _weight_grad_piece(task, thread, x, dy, sums, place, scratch):  # type: ignore[no-untyped-def]
+def _weight_grad_piece(task, thread, x, dy, sums, place, scratch):
     _, _, images, rows, bands, across, room, line = place
     channels, filters, height, width = x.shape[1], dy.shape[1], dy.shape[2], dy.shape[3]
     v = at(scratch, thread * scratch.shape[1])
@@ -364,7 +366,9 @@ def _weight_grad_piece(task, thread, x, dy, sums, place, scratch):  # type: igno
                         for i in range(2):
                             here = 2 * (first + r) + i
                             inside = here < height
-                            source = at(dy, ((number * filters + o) * height + (here if inside else 0)) * width)
+                            source = at(
+                                dy, ((number * filters + o) * height + (here if inside else 0)) * width
+                            )
                             copy_row(offset(lines, i * line), source, 0, width if inside else 0, line - lanes)
                         for j in range(0, across, lanes):
                             target = offset(m, o * room + t + j)
@@ -382,6 +386,6 @@ def _weight_grad_piece(task, thread, x, dy, sums, place, scratch):  # type: igno
 
 
 @jit
-def _weight_grad(x, dy, sums, dw, place, scratch, team):  # type: ignore[no-untyped-def]
+def _weight_grad(x, dy, sums, dw, place, scratch, team):
     _weight_grad_piece(team, len(sums), (x, dy, sums, place, scratch))
     _weight_from(team, dw.shape[1], (sums, dw))
