@@ -278,12 +278,14 @@ def test_a_wrong_twin_differs_from_its_reference(name, kernel, loop, old, new, m
 # (what is wrong, the kernel, the file, the function, the line, what stands there instead)
 VECTOR_BUGS = [
     ("a product whose later blocks of A are the first", "matmul", "products", "_block", "i * a_row + first_k * a_step", "i * a_row"),
-    ("a product packed from the wrong column", "matmul", "products", "_pack", "(first_column + first) * b_column", "first * b_column"),
+    ("a product packed from the wrong column", "matmul", "products", "_pack_panel", "(first_column + first) * b_column", "first * b_column"),
     ("a linear layer whose bias begins again in each block", "linear", "products", "_block", "first_column + j if begin == BY_COLUMN", "j if begin == BY_COLUMN"),
     ("a product that begins with the bias in every block", "linear", "products", "_matmul", "begin if first_k == 0 else GO_ON", "begin"),
     ("a convolution whose groups share a bias", "conv2d", "conv", "_conv_band", "group * filters if biased else 0", "0"),
-    ("a convolution whose bands are one row off", "conv2d", "conv", "_conv_band", "columns, phases, first, -1)", "columns, phases, first + (first > 0), -1)"),
+    ("a convolution whose bands are one row off", "conv2d", "conv", "_conv_band", "columns, phases, first)", "columns, phases, first + (first > 0))"),
     ("an input gradient that loses the stride's phases", "conv2d_input_grad", "conv", "conv2d_input_grad", "phase[...] = part", "phase[...] = 0"),
+    ("an input gradient folded back one padding too high", "conv2d_input_grad", "fold", "_fold_image", "r + padding[0] - u * dilation[0]", "r - u * dilation[0]"),
+    ("an input gradient folded back without its groups", "conv2d_input_grad", "fold", "_fold_image", "task % groups * filters * depth", "0"),
     ("an input gradient of filters in reverse", "conv2d_input_grad", "conv", "conv2d_input_grad", ".swapaxes(1, 2)", ".swapaxes(1, 2)[:, :, ::-1]"),
     ("a weight gradient of the last image alone", "conv2d_weight_grad", "conv", "_weight_grad_piece", "begin = GO_ON", "begin = BLANK"),
     ("a weight gradient that loses a piece", "conv2d_weight_grad", "conv", "conv2d_weight_grad", "total += piece", "total += 0 * piece"),

@@ -26,7 +26,7 @@ from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.strips import make_rows
 from minidl.kernels.numba_cpu.tasks import tasks
 from minidl.kernels.numba_cpu.tile import BLANK, BY_ROW, GO_ON, VECTOR_BYTES, at, lanes_of, offset
-from minidl.kernels.numba_cpu.windows import TASKS, lay_out, windows
+from minidl.kernels.numba_cpu.windows import TASKS, laid_out, windows
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
@@ -121,7 +121,7 @@ def conv2d_weight_grad(
     pieces = min(n, -(-8 // (blocks * groups)))
     rows, columns = _shifts(kh, kw, padding, dilation)
     three = _three_in_a_row(rows) == _three_in_a_row(columns) == 1
-    if three and stride == (1, 1) and groups == 1 and winograd.pays(cg, o, oh, ow):
+    if three and stride == (1, 1) and groups == 1 and winograd.pays(n, cg, o, oh, ow):
         return winograd.weight_grad(np.ascontiguousarray(dy), np.ascontiguousarray(x), rows[0], columns[0])
     plan = windows(TASKS, (channels, h, w), (oh, ow), stride, rows, columns, x.itemsize)
     room = plan.size + lanes
@@ -183,7 +183,7 @@ def _correlate(
     n, c, h, w = x.shape
     _, o, oh, ow = y.shape
     turn = _three_in_a_row(rows), _three_in_a_row(columns)
-    if all(turn) and stride == (1, 1) and groups == 1 and winograd.pays(c, o, oh, ow):
+    if all(turn) and stride == (1, 1) and groups == 1 and winograd.pays(n, c, o, oh, ow):
         weight = np.ascontiguousarray(weight[:, :, :: turn[0], :: turn[1]])
         bias = None if bias is None else np.ascontiguousarray(bias)
         winograd.correlate(np.ascontiguousarray(x), weight, bias, y, min(rows), min(columns))
@@ -219,8 +219,7 @@ def _conv_band(
     first = task % bands * band
     rows = min(band, pixels // out_width - first)
     source = at(x, image * channels * height * width)
-    copies = at(scratch, thread * scratch.shape[1])
-    lay_out(source, copies, shape, columns, phases, first, -1)
+    copies = laid_out(source, at(scratch, thread * scratch.shape[1]), shape, columns, phases, first)
     depth = len(offsets)
     rows_by_window(
         filters, rows * out_width, depth,
@@ -268,9 +267,9 @@ def _weight_grad_piece(
     here = min(channels, cg - first_channel)
     of_block = (here, shape[1], shape[2], shape[3], shape[4], shape[5], shape[6], shape[7])
     per_channel = taps // cg
-    copies = at(scratch, thread * scratch.shape[1])
-    dy_turned = offset(copies, room)
-    lanes = lanes_of(copies)
+    room_here = at(scratch, thread * scratch.shape[1])
+    dy_turned = offset(room_here, room)
+    lanes = lanes_of(room_here)
     part = (piece * groups + group) * taps * filters
     begin = BLANK
     for image in range(piece * images // pieces, (piece + 1) * images // pieces):
@@ -278,7 +277,7 @@ def _weight_grad_piece(
         for number in range(bands):
             first = number * band
             count = min(band, pixels // out_width - first) * out_width
-            lay_out(source, copies, of_block, columns, phases, first, -1)
+            copies = laid_out(source, room_here, of_block, columns, phases, first)
             dy_here = at(dy, (image * groups + group) * filters * pixels + first * out_width)
             if few:
                 result = at(sums, (part + first_channel * per_channel) * lanes)

@@ -59,7 +59,7 @@ def _square(typing: Any, source: Any, source_row: Any, target: Any, target_row: 
 
 @numba.njit(nogil=True)
 def transpose_padded(source, source_row, target, rows, columns):
-    """As `transpose`, into rows as long as whole vectors; what stands after the last number is anything.
+    """As `transpose`, into rows as long as whole vectors, and for any number of columns.
 
     Returns:
         The distance between the target's rows.
@@ -81,15 +81,18 @@ def transpose_padded(source, source_row, target, rows, columns):
 
 @numba.njit(nogil=True)
 def transpose(source, source_row, target, target_row, rows, columns):
-    """target[j, i] = source[i, j] for i < rows, j < columns; both by their addresses and row distances."""
+    """target[j, i] = source[i, j] for i < rows, j < columns; both by their addresses and row distances.
+
+    The target's rows have room for whole vectors; what stands after the last number is anything.
+    """
     lanes = lanes_of(source)
-    whole_rows, whole_columns = rows // lanes * lanes, columns // lanes * lanes
-    for i in range(0, whole_rows, lanes):
-        for j in range(0, whole_columns, lanes):
+    whole = columns // lanes * lanes
+    for i in range(0, rows, lanes):
+        for j in range(0, whole, lanes):
             here = offset(source, i * source_row + j)
-            _square(here, source_row, offset(target, j * target_row + i), target_row, lanes)
+            _square(here, source_row, offset(target, j * target_row + i), target_row, rows - 1 - i)
     for i in range(rows):
-        for j in range(0 if i >= whole_rows else whole_columns, columns):
+        for j in range(whole, columns):
             put(target, j * target_row + i, get(source, i * source_row + j))
 
 

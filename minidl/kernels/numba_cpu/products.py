@@ -105,13 +105,13 @@ def _block(
 
 @jit
 def _pack_panel(panel, b, b_step, b_column, packed, first_k, depth, first_column, n, width):
-    """Copy one tile's columns of B, so that each k's numbers are neighbours; zeros beyond the last column."""
+    """Copy one tile's columns of B so that each k's numbers are neighbours; after the last column, anything."""
     first = panel * width
     columns = min(width, n - first)
     target = at(packed, first * depth)
     source = at(b, first_k * b_step + (first_column + first) * b_column)
-    if b_step == 1 and columns == width:
-        transpose(source, b_column, target, width, width, depth)
+    if b_step == 1:
+        transpose(source, b_column, target, width, columns, depth)
         return
     if b_column == 1:
         for k in range(depth):

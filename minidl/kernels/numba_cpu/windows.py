@@ -23,7 +23,7 @@ from minidl.array import Array
 from minidl.kernels.numba_cpu.moves import copy_row
 from minidl.kernels.numba_cpu.tile import get, offset, put
 
-__all__ = ["Windows", "lay_out", "windows"]
+__all__ = ["Windows", "laid_out", "windows"]
 
 BAND_BYTES = 384 * 1024  # of one band's copies: they stay in the L2 cache while all filters pass over them
 TASKS = 8  # how many bands a batch should give at least
@@ -37,8 +37,8 @@ class Windows(NamedTuple):
         bands: how many bands there are.
         size: numbers that one band's copies hold.
         offsets: where (channel, u, v) begins in them, int64.
-        shape: what `lay_out` needs: (channels, height, width of the source, stride of rows and columns,
-            output width, rows kept per copy, first row).
+        shape: what `laid_out` needs: (channels, height, width of the source, stride of rows and columns,
+            output width, rows kept per copy, first row); 0 rows are kept where the image is read in place.
         columns: the shift b of every copy, int64.
         phases: the remainder of a(u) by the stride, of every kept set of rows, int64.
     """
@@ -85,7 +85,11 @@ def windows(
     bands = -(-out_height // band)
     band = -(-out_height // bands)  # all of about one size
     kept = band + spread
-    copy = len(phases) * kept * out_width
+    if rows == columns == (0,) and stride == (1, 1) and (out_height, out_width) == (height, width):
+        kept = 0  # 1×1: the image is its own matrix of windows
+        copy = height * width
+    else:
+        copy = len(phases) * kept * out_width
     offsets = [
         (channel * len(columns) + v) * copy + (phases.index(a % stride[0]) * kept + step - first) * out_width
         for channel in range(channels)
@@ -95,7 +99,7 @@ def windows(
     return Windows(
         band,
         bands,
-        channels * len(columns) * copy,
+        channels * len(columns) * copy if kept else 0,
         np.array(offsets, np.int64),
         (channels, height, width, stride[0], stride[1], out_width, kept, first),
         np.array(columns, np.int64),
@@ -104,16 +108,19 @@ def windows(
 
 
 @numba.njit(nogil=True)
-def lay_out(source, copies, shape, columns, phases, first_row, rows):
-    """Copy what `rows` output rows from `first_row` on need, from one image at the address `source`."""
+def laid_out(source, room, shape, columns, phases, first_row):
+    """Where the windows of the band from `first_row` on stand: in `room`, copied there from the image at
+    `source`; or in the image itself, where nothing has to be moved.
+    """
     channels, height, width, row_stride, column_stride, out_width, kept, first = shape
-    used = kept if rows < 0 else rows
-    target = copies
+    if kept == 0:
+        return offset(source, first_row * out_width)
+    target = room
     for channel in range(channels):
         image = offset(source, channel * height * width)
         for v in range(len(columns)):
             for p in range(len(phases)):
-                for t in range(used):
+                for t in range(kept):
                     row = (first_row + first + t) * row_stride + phases[p]
                     here = offset(target, t * out_width)
                     if row < 0 or row >= height:
@@ -127,3 +134,4 @@ def lay_out(source, copies, shape, columns, phases, first_row, rows):
                             inside = 0 <= column < width
                             put(here, j, get(line, column if inside else 0) if inside else 0)
                 target = offset(target, kept * out_width)
+    return room

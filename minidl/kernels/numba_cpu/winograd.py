@@ -36,14 +36,20 @@ __all__ = ["correlate", "pays", "weight_grad"]
 
 BLOCK_BYTES = 768 * 1024  # V and M of one block of tiles
 LEAST = 16  # channels and filters from which the transformations are worth their time
+MANY = 256  # tiles of a batch from which the transformation of the filters is
 PIECES = 8  # of the batch, whose weight gradients are added up in order
 
 rows_of_c = make_rows()
 
 
-def pays(channels: int, filters: int, height: int, width: int) -> bool:
-    """Whether a 3×3 convolution with outputs of this size is faster this way than directly."""
-    return min(channels, filters) >= LEAST and channels * filters >= 2 * LEAST**2 and min(height, width) >= 4
+def pays(batch: int, channels: int, filters: int, height: int, width: int) -> bool:
+    """Whether a 3×3 convolution with outputs of this size is faster this way than directly.
+
+    The filters are transformed once per call: that takes many tiles to earn.
+    """
+    tiles = batch * -(-height // 2) * -(-width // 2)
+    enough = min(channels, filters) >= LEAST and channels * filters >= 2 * LEAST**2
+    return enough and min(height, width) >= 4 and tiles >= MANY
 
 
 class Blocks(NamedTuple):
