@@ -105,7 +105,7 @@ def _block(
 
 @jit
 def _pack_panel(panel, b, b_step, b_column, packed, first_k, depth, first_column, n, width):
-    """Copy one tile's columns of B so that each k's numbers are neighbours; after the last column, anything."""
+    """Copy one tile's columns of B so that each k's numbers are neighbours; what follows them is anything."""
     first = panel * width
     columns = min(width, n - first)
     target = at(packed, first * depth)
