@@ -7,13 +7,14 @@ sums are divided by; so they share their loops. Images of one channel are shared
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minidl.array import Array, empty
 from minidl.kernels import averages
 from minidl.kernels.geometry import Pair, output_sizes
+from minidl.kernels.numba_cpu.guard import where
 from minidl.kernels.numba_cpu.jit import SUMS, jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.tasks import tasks
@@ -76,6 +77,23 @@ def _adaptive(size: Pair, output_size: Pair, dtype: str) -> Windows:
     return Windows(rows, columns, counts.astype(dtype).reshape(-1))
 
 
+def _of_windows(
+    dy: Array,
+    input_shape: tuple[int, ...],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    ceil_mode: bool,
+    *_: Any,
+) -> bool:
+    sizes = output_sizes(input_shape, kernel_size, stride, padding, (1, 1), ceil_mode)
+    return dy.shape == (*input_shape[:2], *sizes)
+
+
+def _of_images(dy: Array, input_shape: tuple[int, ...]) -> bool:
+    return dy.ndim == 4 and dy.shape[:2] == tuple(input_shape[:2])
+
+
 @averages.avg_pool2d.register(np.ndarray)
 def avg_pool2d(
     x: Array,
@@ -92,6 +110,7 @@ def avg_pool2d(
 
 
 @averages.avg_pool2d_input_grad.register(np.ndarray)
+@where(_of_windows, averages.avg_pool2d_input_grad)
 def avg_pool2d_input_grad(
     dy: Array,
     input_shape: tuple[int, ...],
@@ -114,6 +133,7 @@ def adaptive_avg_pool2d(x: Array, output_size: Pair) -> Array:
 
 
 @averages.adaptive_avg_pool2d_input_grad.register(np.ndarray)
+@where(_of_images, averages.adaptive_avg_pool2d_input_grad)
 def adaptive_avg_pool2d_input_grad(dy: Array, input_shape: tuple[int, ...]) -> Array:
     """As the reference."""
     return _backward(dy, input_shape, _adaptive(input_shape[2:], dy.shape[2:], dy.dtype.char))

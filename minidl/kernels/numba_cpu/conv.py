@@ -38,9 +38,13 @@ rows_of_windows = make_rows(gather_a=True)
 def conv2d(
     x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
-    """As the reference."""
+    """As the reference, which also answers for what does not fit."""
+    if not _fit(x.shape, weight.shape, groups, x, weight, bias):
+        return conv.conv2d.reference(x, weight, bias, stride, padding, dilation, groups)
     o, _, kh, kw = weight.shape
     oh, ow = _output_sizes(x.shape, (kh, kw), stride, padding, dilation)
+    if min(oh, ow) < 1:
+        return conv.conv2d.reference(x, weight, bias, stride, padding, dilation, groups)
     y = empty((len(x), o, oh, ow), x.dtype)
     if y.size == 0 or weight.size == 0:
         y[...] = 0 if bias is None else bias.reshape(o, 1, 1)
@@ -65,6 +69,10 @@ def conv2d_input_grad(
     so many taps, and for them the gradient is a convolution of dy, of stride 1, with those taps.
     """
     o, cg, kh, kw = weight.shape
+    sizes = _output_sizes(tuple(input_shape), (kh, kw), stride, padding, dilation)
+    fits = _fit(input_shape, weight.shape, groups, dy, weight)
+    if not fits or dy.shape != (input_shape[0], o, *sizes):
+        return conv.conv2d_input_grad.reference(dy, weight, input_shape, stride, padding, dilation, groups)
     dx = empty(input_shape, dy.dtype)
     if dx.size == 0 or dy.size == 0 or weight.size == 0:
         dx[...] = 0
@@ -109,8 +117,10 @@ def conv2d_weight_grad(
     are added in order.
     """
     o, cg, kh, kw = weight_shape
+    oh, ow = _output_sizes(x.shape, (kh, kw), stride, padding, dilation)
+    if not _fit(x.shape, weight_shape, groups, dy, x) or dy.shape != (len(x), o, oh, ow):
+        return conv.conv2d_weight_grad.reference(dy, x, weight_shape, stride, padding, dilation, groups)
     n, _, h, w = x.shape
-    oh, ow = dy.shape[2:]
     if dy.size == 0 or x.size == 0 or o * cg == 0:
         return np.zeros(weight_shape, dy.dtype)
     lanes = VECTOR_BYTES // x.itemsize
@@ -140,6 +150,19 @@ def conv2d_weight_grad(
         total += piece
     dW = total.sum(axis=-1) if few else np.ascontiguousarray(total.swapaxes(1, 2))
     return dW.reshape(weight_shape)
+
+
+def _fit(
+    input_shape: tuple[int, ...], weight_shape: tuple[int, ...], groups: int, *arrays: Array | None
+) -> bool:
+    """Whether images and filters fit, and all arrays are of one floating dtype."""
+    kinds = {array.dtype for array in arrays if array is not None}
+    fits = (
+        len(input_shape) == 4 and input_shape[1] == weight_shape[1] * groups and weight_shape[0] % groups == 0
+    )
+    bias = arrays[2] if len(arrays) == 3 else None
+    fits = fits and (bias is None or bias.shape == weight_shape[:1])
+    return fits and len(kinds) == 1 and kinds.pop().char in "fd"
 
 
 _output_sizes = functools.lru_cache(maxsize=512)(output_sizes)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
 from minidl.array import Array, empty
 from minidl.kernels import loss
 from minidl.kernels.numba_cpu.exponential import exp, log1p
+from minidl.kernels.numba_cpu.guard import where
 from minidl.kernels.numba_cpu.jit import SUMS, jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.tasks import tasks
@@ -22,7 +24,17 @@ RUN = 512  # squares that are added in the array's dtype, the rest in float64
 BLANK = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
 
 
+def _labelled(x: Array, target: Array, weight: Array | None, *_: Any) -> bool:
+    fits = x.ndim >= 2 and target.shape == (x.shape[0], *x.shape[2:])
+    return fits and (weight is None or weight.shape == x.shape[1:2])
+
+
+def _alike(a: Array, b: Array, *_: object) -> bool:
+    return a.shape == b.shape
+
+
 @loss.cross_entropy.register(np.ndarray)
+@where(_labelled, loss.cross_entropy)
 def cross_entropy(
     x: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float
 ) -> tuple[Array, Array, float]:
@@ -165,6 +177,7 @@ def _smooth(x: Array, log_total: float, weight: Array, spread: float, dx: Array)
 
 
 @loss.cross_entropy_with_logits.register(np.ndarray)
+@where(_alike, loss.cross_entropy_with_logits)
 def cross_entropy_with_logits(
     x: Array, target: Array, weight: Array | None, pos_weight: Array | None
 ) -> tuple[Array, Array]:
@@ -214,6 +227,7 @@ def _binary_piece(x: Array, target: Array, losses: Array, dx: Array) -> int:
 
 
 @loss.squared_error.register(np.ndarray)
+@where(_alike, loss.squared_error)
 def squared_error(prediction: Array, target: Array) -> tuple[Array, Array]:
     """As the reference."""
     error = empty(prediction.shape, prediction.dtype)

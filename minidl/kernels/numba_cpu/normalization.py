@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
 from minidl.array import Array, empty
 from minidl.kernels import normalization
+from minidl.kernels.numba_cpu.guard import where
 from minidl.kernels.numba_cpu.jit import SUMS, jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.sums import RUN, add_up
@@ -24,7 +26,16 @@ SHORT = 32  # pixels per channel below which an image is better read as a vector
 COLUMNS = 256  # of vectors, per task
 
 
+def _per_channel(x: Array, *more: Any) -> bool:
+    return all(array.shape == x.shape[1:2] for array in more if isinstance(array, np.ndarray))
+
+
+def _both_per_channel(dy: Array, x: Array, *more: Any) -> bool:
+    return dy.shape == x.shape and _per_channel(x, *more)
+
+
 @normalization.batch_norm.register(np.ndarray)
+@where(_per_channel, normalization.batch_norm)
 def batch_norm(x: Array, gamma: Array | None, beta: Array | None, eps: float) -> tuple[Array, Array, Array]:
     """As the reference."""
     channels = x.shape[1]
@@ -33,6 +44,7 @@ def batch_norm(x: Array, gamma: Array | None, beta: Array | None, eps: float) ->
 
 
 @normalization.batch_norm_fixed.register(np.ndarray)
+@where(_per_channel, normalization.batch_norm_fixed)
 def batch_norm_fixed(
     x: Array, mean: Array, var: Array, gamma: Array | None, beta: Array | None, eps: float
 ) -> Array:
@@ -59,6 +71,7 @@ def _run(
 
 
 @normalization.batch_norm_input_grad.register(np.ndarray)
+@where(_both_per_channel, normalization.batch_norm_input_grad)
 def batch_norm_input_grad(
     dy: Array, x: Array, mean: Array, var: Array, gamma: Array | None, eps: float, of_batch: bool
 ) -> tuple[Array, Array, Array]:

@@ -29,7 +29,8 @@ def sgd_step(
     nesterov: bool,
 ) -> None:
     """As the reference, which takes what does not lie in one piece."""
-    if not theta.flags.c_contiguous or not (b is None or b.flags.c_contiguous):
+    fit = g.shape == theta.shape and (b is None or b.shape == theta.shape)
+    if not fit or not theta.flags.c_contiguous or not (b is None or b.flags.c_contiguous):
         optim.sgd_step.reference(theta, g, b, lr, momentum, dampening, weight_decay, nesterov)
         return
     # (ravel is a view here; a gradient that does not lie in one piece is copied)
@@ -106,9 +107,9 @@ def adam_step(
     decoupled: bool,
 ) -> None:
     """As the reference, which takes what does not lie in one piece, and AMSGrad."""
-    if largest is not None or not (
-        theta.flags.c_contiguous and m.flags.c_contiguous and v.flags.c_contiguous
-    ):
+    fit = theta.shape == g.shape == m.shape == v.shape
+    together = theta.flags.c_contiguous and m.flags.c_contiguous and v.flags.c_contiguous
+    if largest is not None or not fit or not together:
         optim.adam_step.reference(theta, g, m, v, largest, t, lr, beta1, beta2, eps, weight_decay, decoupled)
         return
     shrink, decay = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, weight_decay)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from minidl.array import Array, empty
 from minidl.kernels import pooling
 from minidl.kernels.geometry import Pair, output_sizes
+from minidl.kernels.numba_cpu.guard import where
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.quads import largest_row, spread_row
@@ -78,6 +79,11 @@ def make_plan(
     )
 
 
+def _of_windows(dy: Array, winners: Array, input_shape: tuple[int, ...], *window: Any) -> bool:
+    sizes = output_sizes(input_shape, *window)
+    return dy.shape == winners.shape == (*input_shape[:2], *sizes)
+
+
 @pooling.max_pool2d.register(np.ndarray)
 def max_pool2d(
     x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
@@ -98,6 +104,7 @@ def max_pool2d(
 
 
 @pooling.max_pool2d_input_grad.register(np.ndarray)
+@where(_of_windows, pooling.max_pool2d_input_grad)
 def max_pool2d_input_grad(
     dy: Array,
     winners: Array,

@@ -35,18 +35,30 @@ rows_of_c = make_rows()
 
 @products.matmul.register(np.ndarray)
 def matmul(a: Array, b: Array) -> Array:
-    """As the reference."""
+    """As the reference, which also answers for what does not fit."""
+    if not _fit(a, b, 0):
+        return products.matmul.reference(a, b)
     c = empty((len(a), b.shape[1]), a.dtype)
     return _product(a, b, c, c.reshape(-1), BLANK)
 
 
 @products.linear.register(np.ndarray)
 def linear(x: Array, weight: Array, bias: Array | None) -> Array:
-    """As the reference; the sums begin with the bias."""
+    """As the reference, which also answers for what does not fit; the sums begin with the bias."""
+    if not _fit(x, weight, 1) or (
+        bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype)
+    ):
+        return products.linear.reference(x, weight, bias)
     y = empty((len(x), len(weight)), x.dtype)
     if bias is None:
         return _product(x, weight.T, y, y.reshape(-1), BLANK)
     return _product(x, weight.T, y, np.ascontiguousarray(bias), BY_COLUMN)
+
+
+def _fit(a: Array, b: Array, axis: int) -> bool:
+    """Whether a and b are matrices of one floating dtype, and b as long along `axis` as a has columns."""
+    kind = a.dtype
+    return a.ndim == b.ndim == 2 and kind == b.dtype and kind.char in "fd" and a.shape[1] == b.shape[axis]
 
 
 def _product(a: Array, b: Array, c: Array, bias: Array, begin: int) -> Array:
