@@ -34,7 +34,8 @@ def matmul(rng, dtype):
     m, k, n = (int(v) for v in rng.choice([0, 1, 2, 3, 7, 17, 33, 50, 70], 3))
     if rng.random() < 0.2:  # more than one block of each
         m, k, n = 70, 401, 550
-    return rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+    a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((n, k)).astype(dtype).T
+    return a, b if rng.random() < 0.5 else b.copy()
 
 
 def linear(rng, dtype):

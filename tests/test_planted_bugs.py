@@ -284,7 +284,7 @@ VECTOR_BUGS = [
     ("a convolution whose groups share a bias", "conv2d", "conv", "_conv_band", "group * filters if biased else 0", "0"),
     ("a convolution whose bands are one row off", "conv2d", "conv", "_conv_band", "columns, phases, first)", "columns, phases, first + (first > 0))"),
     ("an input gradient that loses the stride's phases", "conv2d_input_grad", "conv", "conv2d_input_grad", "phase[...] = part", "phase[...] = 0"),
-    ("an input gradient folded back one padding too high", "conv2d_input_grad", "fold", "_fold_image", "r + padding[0] - u * dilation[0]", "r - u * dilation[0]"),
+    ("an input gradient folded back from one column of taps", "conv2d_input_grad", "fold", "_fold_image", "(c * kh + u) * kw + v", "(c * kh + u) * kw"),
     ("an input gradient folded back without its groups", "conv2d_input_grad", "fold", "_fold_image", "task % groups * filters * depth", "0"),
     ("an input gradient of filters in reverse", "conv2d_input_grad", "conv", "conv2d_input_grad", ".swapaxes(1, 2)", ".swapaxes(1, 2)[:, :, ::-1]"),
     ("a weight gradient of the last image alone", "conv2d_weight_grad", "conv", "_weight_grad_piece", "begin = GO_ON", "begin = BLANK"),

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from minidl.kernels import pooling
+from minidl.kernels import averages
 from minidl.testing.planted import Bug, planted
 
 
@@ -134,6 +134,6 @@ def test_what_is_no_python_function_is_refused():
 
 def test_a_kernel_of_minidl_is_broken_and_mended():
     x = np.arange(4.0).reshape(1, 1, 2, 2)
-    with planted(Bug("sum for mean", pooling, "adaptive_avg_pool2d", ".mean(", ".sum(")):
-        assert pooling.adaptive_avg_pool2d.reference(x, (1, 1)).item() == 6.0
-    assert pooling.adaptive_avg_pool2d.reference(x, (1, 1)).item() == 1.5
+    with planted(Bug("sum for mean", averages, "adaptive_avg_pool2d", ".mean(", ".sum(")):
+        assert averages.adaptive_avg_pool2d.reference(x, (1, 1)).item() == 6.0
+    assert averages.adaptive_avg_pool2d.reference(x, (1, 1)).item() == 1.5
