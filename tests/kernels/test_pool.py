@@ -36,6 +36,12 @@ def _mark_all(n, counts, seen, rounds, team):
     _mark(team, n, (counts, seen, rounds))
 
 
+@pytest.fixture(autouse=True)
+def on_numba():
+    with use_backend("numba"):
+        yield
+
+
 @pytest.fixture
 def thread_count():
     before = minidl.get_num_threads()
@@ -129,7 +135,7 @@ def test_eight_threads_at_once(thread_count):
 def run(code, **environment):
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
-        env={**os.environ, **environment},
+        env={**os.environ, "MINIDL_BACKEND": "numba", **environment},
         capture_output=True,
         text=True,
         timeout=100,
