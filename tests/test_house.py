@@ -194,7 +194,7 @@ before = set(sys.modules)
 import minidl
 print(len(set(sys.modules) - before))
 """
-    assert int(fresh(code)) < 40  # one per family of kernels, and what those few need
+    assert int(fresh(code)) < 30
 
 
 def test_the_version_is_the_same_everywhere():

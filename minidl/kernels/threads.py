@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from minidl.kernels.registry import get_backend
 
 __all__ = ["get_num_threads", "hold_blas", "on_change", "set_num_threads"]
 
-MOST = 256  # threads
+MOST = 256
 VARIABLES = ("MINIDL_NUM_THREADS", "OMP_NUM_THREADS")
 
 _threads: int | None = None  # None until it is first needed or chosen
@@ -91,7 +90,8 @@ def _cores() -> int:
     """The cores that this process may use, a container's quota counted."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:  # "max 100000", or how many of every 100000 µs are granted
-        granted, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+            granted, period = file.read().split()
         available = min(available, max(1, round(int(granted) / int(period))))
     except (OSError, ValueError):
         pass

@@ -6,9 +6,9 @@ import numpy as np
 
 from minidl.array import Array, empty
 from minidl.kernels import activation
+from minidl.kernels.numba_cpu.arguments import alike, flat, where
 from minidl.kernels.numba_cpu.exponential import exp
 from minidl.kernels.numba_cpu.exponential import tanh as tanh_of_one
-from minidl.kernels.numba_cpu.guard import where
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.tasks import tasks
@@ -28,15 +28,6 @@ PIECE = 16_384  # numbers of one task: some microseconds, and they stay in the L
 COSTLY = 8  # an exponential, in operations
 
 
-def flat(x: Array) -> Array:
-    """The numbers as one row, copied only where they are not in C order."""
-    return x.reshape(-1) if x.flags.c_contiguous else np.ascontiguousarray(x).reshape(-1)
-
-
-def _alike(a: Array, b: Array, *_: object) -> bool:
-    return a.shape == b.shape
-
-
 @activation.relu.register(np.ndarray)
 def relu(x: Array) -> tuple[Array, Array]:
     """As the reference."""
@@ -47,14 +38,14 @@ def relu(x: Array) -> tuple[Array, Array]:
 
 
 @activation.relu_input_grad.register(np.ndarray)
-@where(_alike, activation.relu_input_grad)
+@where(alike, activation.relu_input_grad)
 def relu_input_grad(dy: Array, positive: Array) -> Array:
     """As the reference."""
     return _masked(dy, positive, 1.0)
 
 
 @activation.dropout_input_grad.register(np.ndarray)
-@where(_alike, activation.dropout_input_grad)
+@where(alike, activation.dropout_input_grad)
 def dropout_input_grad(dy: Array, kept: Array, p: float) -> Array:
     """As the reference."""
     return _masked(dy, kept, activation.dropout_scale(p))
@@ -68,7 +59,7 @@ def _masked(dy: Array, kept: Array, scale: float) -> Array:
 
 
 @activation.dropout.register(np.ndarray)
-@where(_alike, activation.dropout)
+@where(alike, activation.dropout)
 def dropout(x: Array, draws: Array, p: float) -> tuple[Array, Array]:
     """As the reference."""
     y, kept = empty(x.shape, x.dtype), empty(x.shape, np.bool_)
@@ -87,7 +78,7 @@ def sigmoid(x: Array) -> tuple[Array, Array]:
 
 
 @activation.sigmoid_input_grad.register(np.ndarray)
-@where(_alike, activation.sigmoid_input_grad)
+@where(alike, activation.sigmoid_input_grad)
 def sigmoid_input_grad(dy: Array, y: Array) -> Array:
     """As the reference."""
     dx = empty(dy.shape, dy.dtype)
@@ -106,7 +97,7 @@ def tanh(x: Array) -> tuple[Array, Array]:
 
 
 @activation.tanh_input_grad.register(np.ndarray)
-@where(_alike, activation.tanh_input_grad)
+@where(alike, activation.tanh_input_grad)
 def tanh_input_grad(dy: Array, y: Array) -> Array:
     """As the reference."""
     dx = empty(dy.shape, dy.dtype)

@@ -19,6 +19,7 @@ from minidl.array import Array, empty, zeros
 from minidl.kernels import conv
 from minidl.kernels.geometry import Pair, output_sizes
 from minidl.kernels.numba_cpu import fold, winograd
+from minidl.kernels.numba_cpu.arguments import flat
 from minidl.kernels.numba_cpu.dots import add_dots
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.moves import transpose_padded
@@ -141,7 +142,7 @@ def conv2d_weight_grad(
     sums = (zeros if few else empty)((pieces, groups, *taps), x.dtype)
     with POOL as team:
         _weight_grad(
-            _flat(x), _flat(dy).reshape(n, o, oh * ow), sums.reshape(-1), sums.shape[:2], few, cg * kh * kw,
+            flat(x), flat(dy).reshape(n, o, oh * ow), sums.reshape(-1), sums.shape[:2], few, cg * kh * kw,
             channels, blocks, plan.band, plan.bands, plan.offsets, plan.shape, plan.columns, plan.phases,
             POOL.scratch(room + turned, x.dtype), room, team,
         )  # fmt: skip
@@ -214,7 +215,7 @@ def _correlate(
     plan = windows(n * groups, (c // groups, h, w), (oh, ow), stride, rows, columns, x.itemsize)
     with POOL as team:
         _conv(
-            _flat(x), _flat(weight), y.reshape(-1) if bias is None else _flat(bias),
+            flat(x), flat(weight), y.reshape(-1) if bias is None else flat(bias),
             y.reshape(n * groups, o // groups, oh * ow), groups, bias is not None, plan.band, plan.bands,
             plan.offsets, plan.shape, plan.columns, plan.phases, POOL.scratch(plan.size, x.dtype), team,
         )  # fmt: skip
@@ -226,10 +227,6 @@ def _three_in_a_row(shifts: tuple[int, ...]) -> int:
     if len(shifts) != 3 or shifts[0] - shifts[1] != shifts[1] - shifts[2]:
         return 0
     return {-1: 1, 1: -1}.get(shifts[0] - shifts[1], 0)
-
-
-def _flat(x: Array) -> Array:
-    return x.reshape(-1) if x.flags.c_contiguous else np.ascontiguousarray(x).reshape(-1)
 
 
 @tasks

@@ -25,7 +25,6 @@ from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.strips import make_rows
 from minidl.kernels.numba_cpu.tasks import tasks
 from minidl.kernels.numba_cpu.tile import BLANK, VECTOR_BYTES, Words, at, lanes_of, offset
-from minidl.kernels.threads import MOST
 
 __all__ = ["input_grad", "pays"]
 
@@ -58,9 +57,9 @@ def input_grad(dy: Array, weight: Array, dx: Array, padding: Pair, dilation: Pai
     lanes = VECTOR_BYTES // dy.itemsize
     columns = cg * kh * kw * oh * ow + lanes
     shape = (o // groups, cg, kh, kw, oh, ow, h, w)
-    places = np.empty((MOST, 2, kh * kw), np.int64)
     with POOL as team:
         scratch = POOL.scratch(columns + cg * h * w + lanes, dy.dtype)
+        places = np.empty((len(scratch), 2, kh * kw), np.int64)  # of each thread's runs
         _input_grad(
             dy.reshape(-1), weight.reshape(-1), dx.reshape(-1), n * groups, groups, shape, padding, dilation,
             columns, scratch, places, team,
@@ -86,9 +85,7 @@ def _add_runs(
         make.position_at_end(loop)
         t, total = make.phi(ir.IntType(64)), make.phi(words.vector)
         shift = make.add(first, make.load(make.gep(shifts, [t])))
-        after = words.first_lanes(make.sub(width, shift))
-        before = words.first_lanes(make.neg(shift))
-        words.masks = [make.and_(after, make.not_(before))]
+        words.masks = [words.lanes_between(make.neg(shift), make.sub(width, shift))]
         run = make.gep(base, [make.add(shift, make.load(make.gep(starts, [t])))])
         more = make.fadd(total, words.load(run, 0))
         following = make.add(t, words.word(1))

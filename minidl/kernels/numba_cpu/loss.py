@@ -10,10 +10,11 @@ import numpy as np
 
 from minidl.array import Array, empty
 from minidl.kernels import loss
+from minidl.kernels.numba_cpu.arguments import alike, where
 from minidl.kernels.numba_cpu.exponential import exp, log1p
-from minidl.kernels.numba_cpu.guard import where
 from minidl.kernels.numba_cpu.jit import SUMS, jit
 from minidl.kernels.numba_cpu.pool import POOL
+from minidl.kernels.numba_cpu.rows import add_up, exponentials, shift
 from minidl.kernels.numba_cpu.tasks import tasks
 
 __all__ = ["cross_entropy", "cross_entropy_with_logits", "squared_error"]
@@ -27,10 +28,6 @@ BLANK = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
 def _labelled(x: Array, target: Array, weight: Array | None, *_: Any) -> bool:
     fits = x.ndim >= 2 and target.shape == (x.shape[0], *x.shape[2:])
     return fits and (weight is None or weight.shape == x.shape[1:2])
-
-
-def _alike(a: Array, b: Array, *_: object) -> bool:
-    return a.shape == b.shape
 
 
 @loss.cross_entropy.register(np.ndarray)
@@ -95,11 +92,11 @@ def _some_rows(task, thread, x, labels, weight, ignore_index, smoothing, losses,
         weights += x.shape[1]
     first, last = task * height, min(len(x), (task + 1) * height)
     for row in range(first, last):
-        losses[row] = _shift(x[row], dx[row])
-    _exponentials(dx[first:last].reshape(-1))  # of all rows at once, which may be short
+        losses[row] = shift(x[row], dx[row])
+    exponentials(dx[first:last].reshape(-1))  # of all rows at once, which may be short
     for row in range(first, last):
         logits, gradient, largest, label = x[row], dx[row], losses[row], labels[row]
-        total = _add_up(gradient)
+        total = add_up(gradient)
         log_total = x.dtype.type(math.log(total)) if total > 0 else total - total  # NaN
         if label == ignore_index:
             losses[row] = log_total - log_total  # 0, or NaN
@@ -121,49 +118,6 @@ def _some_rows(task, thread, x, labels, weight, ignore_index, smoothing, losses,
 
 
 @jit
-def _largest(x: Array) -> float:
-    """A row's maximum: of eight maxima side by side, for one alone would wait for itself at every number.
-
-    Among NaN it may be any number: the sum of the exponentials will be NaN anyway.
-    """
-    a = b = c = d = e = f = g = h = x.dtype.type(-math.inf)
-    whole = len(x) // 8 * 8
-    for i in range(0, whole, 8):
-        a, b, c, d = max(a, x[i]), max(b, x[i + 1]), max(c, x[i + 2]), max(d, x[i + 3])
-        e, f, g, h = max(e, x[i + 4]), max(f, x[i + 5]), max(g, x[i + 6]), max(h, x[i + 7])
-    for i in range(whole, len(x)):
-        a = max(a, x[i])
-    return max(max(max(a, b), max(c, d)), max(max(e, f), max(g, h)))
-
-
-@jit
-def _shift(x: Array, shifted: Array) -> float:
-    """A row without its maximum, and the maximum."""
-    largest = _largest(x)
-    for c in range(len(x)):
-        shifted[c] = x[c] - largest
-    return largest
-
-
-@jit
-def _exponentials(x: Array) -> None:
-    """Every number becomes its exponential."""
-    for c in range(len(x)):
-        x[c] = exp(x[c])
-
-
-@functools.partial(jit, fastmath=SUMS)
-def _add_up(x: Array) -> float:
-    """The sum. It has a loop of its own: with stores beside it, whether it runs in vector lanes, and so
-    its last bit, would depend on how far apart in memory the arrays are.
-    """
-    total = x.dtype.type(0)
-    for c in range(len(x)):
-        total += x[c]
-    return total
-
-
-@jit
 def _smooth(x: Array, log_total: float, weight: Array, spread: float, dx: Array) -> float:
     """What the share that smoothing gives to every class adds to the loss; its gradient goes to dx."""
     value = x.dtype.type(0)
@@ -177,7 +131,7 @@ def _smooth(x: Array, log_total: float, weight: Array, spread: float, dx: Array)
 
 
 @loss.cross_entropy_with_logits.register(np.ndarray)
-@where(_alike, loss.cross_entropy_with_logits)
+@where(alike, loss.cross_entropy_with_logits)
 def cross_entropy_with_logits(
     x: Array, target: Array, weight: Array | None, pos_weight: Array | None
 ) -> tuple[Array, Array]:
@@ -227,7 +181,7 @@ def _binary_piece(x: Array, target: Array, losses: Array, dx: Array) -> int:
 
 
 @loss.squared_error.register(np.ndarray)
-@where(_alike, loss.squared_error)
+@where(alike, loss.squared_error)
 def squared_error(prediction: Array, target: Array) -> tuple[Array, Array]:
     """As the reference."""
     error = empty(prediction.shape, prediction.dtype)

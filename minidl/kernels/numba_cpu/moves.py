@@ -7,10 +7,9 @@ from typing import Any
 import numba
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minidl.kernels.numba_cpu.tile import VECTOR_BYTES, get, lanes_of, offset, put
+from minidl.kernels.numba_cpu.tile import VECTOR_BYTES, Words, get, lanes_of, offset, put
 
 __all__ = ["copy_row", "copy_run", "transpose", "transpose_padded"]
 
@@ -99,31 +98,14 @@ def transpose(source, source_row, target, target_row, rows, columns):
 @intrinsic
 def _copy_lanes(typing: Any, target: Any, source: Any, first: Any, end: Any) -> Any:
     """Write one vector: lanes `first` … `end − 1` come from the source, the others are 0."""
-    lanes = VECTOR_BYTES * 8 // source.dtype.bitwidth
 
     def build(context: Any, make: Any, signature: Any, args: Any) -> Any:
         target, source, first, end = args
-        vector = ir.VectorType(context.get_value_type(signature.args[0].dtype), lanes)
-        words = ir.VectorType(WORD, lanes)
-        suffix = f"v{lanes}f{VECTOR_BYTES * 8 // lanes}"
-        numbers = ir.Constant(words, [ir.Constant(WORD, lane) for lane in range(lanes)])
-        align = ir.Constant(INDEX, VECTOR_BYTES // lanes)
-        zeros = ir.Constant(ir.VectorType(INDEX, lanes), [0] * lanes)
-
-        def compare(how: str, limit: Any) -> Any:
-            nothing = ir.Constant(words, ir.Undefined)
-            one = make.insert_element(nothing, limit, ir.Constant(INDEX, 0))
-            return make.icmp_signed(how, numbers, make.shuffle_vector(one, nothing, zeros))
-
-        def call(name: str, result: Any, *values: Any) -> Any:
-            kind = ir.FunctionType(result, [value.type for value in values])
-            return make.call(cgutils.get_or_insert_function(make.module, kind, name), values)
-
-        inside = make.and_(compare(">=", first), compare("<", end))
-        place = make.bitcast(source, vector.as_pointer())
-        nought = ir.Constant(vector, None)
-        value = call(f"llvm.masked.load.{suffix}.p0{suffix}", vector, place, align, inside, nought)
-        make.store(value, make.bitcast(target, vector.as_pointer())).align = VECTOR_BYTES // lanes
+        words = Words(make, context.get_value_type(signature.args[0].dtype))
+        words.masks = [words.lanes_between(first, end)]
+        value = words.load(source, 0)
+        words.masks = None
+        words.store(value, target, 0)
         return context.get_dummy_value()
 
     return types.void(source, source, types.intp, types.intp), build

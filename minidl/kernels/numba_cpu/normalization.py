@@ -14,7 +14,7 @@ import numpy as np
 
 from minidl.array import Array, empty
 from minidl.kernels import normalization
-from minidl.kernels.numba_cpu.guard import where
+from minidl.kernels.numba_cpu.arguments import where
 from minidl.kernels.numba_cpu.jit import SUMS, jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.sums import RUN, add_up

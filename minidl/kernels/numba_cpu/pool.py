@@ -61,7 +61,12 @@ class Pool:
     def __enter__(self) -> int:
         self._turn.acquire()
         if self._threads == 0:
-            self._start()
+            try:
+                self._start()
+            except BaseException:  # a nonsensical environment variable, or Ctrl-C
+                self._threads = 0  # the next kernel tries again
+                self._turn.release()
+                raise
         while self._asleep:
             self._asleep.pop().release()
         return self._address if self._threads > 1 else 0

@@ -15,7 +15,7 @@ import numpy as np
 from minidl.array import Array, empty
 from minidl.kernels import pooling
 from minidl.kernels.geometry import Pair, output_sizes
-from minidl.kernels.numba_cpu.guard import where
+from minidl.kernels.numba_cpu.arguments import flat, where
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.quads import largest_row, spread_row
@@ -95,7 +95,7 @@ def max_pool2d(
     winners = empty(shape, np.uint8 if plan.simple else pooling.winner_dtype(kernel_size))
     if y.size:
         with POOL.team(x.size) as team:
-            arrays, how = (_flat(x), y.reshape(-1), winners.reshape(-1)), (plan.images, plan.tasks, team)
+            arrays, how = (flat(x), y.reshape(-1), winners.reshape(-1)), (plan.images, plan.tasks, team)
             if plan.simple:
                 _max_simple(*arrays, plan.shape, *how)
             else:
@@ -122,12 +122,8 @@ def max_pool2d_input_grad(
     if dx.size:
         with POOL.team(dx.size) as team:
             run = _spread_simple if plan.simple else _spread_general
-            run(_flat(dy), _flat(winners), dx.reshape(-1), plan.shape, plan.images, plan.tasks, team)
+            run(flat(dy), flat(winners), dx.reshape(-1), plan.shape, plan.images, plan.tasks, team)
     return dx
-
-
-def _flat(x: Array) -> Array:
-    return x.reshape(-1) if x.flags.c_contiguous else np.ascontiguousarray(x).reshape(-1)
 
 
 @tasks

@@ -12,8 +12,8 @@ import numpy as np
 
 from minidl.array import Array, empty
 from minidl.kernels import probabilities
+from minidl.kernels.numba_cpu.arguments import alike, where
 from minidl.kernels.numba_cpu.exponential import exp
-from minidl.kernels.numba_cpu.guard import where
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.rows import add_up, dot, exponentials, shift
@@ -24,10 +24,6 @@ __all__ = ["softmax", "softmax_input_grad"]
 PIECE = 8_192  # numbers of one task, about
 WIDTH = 256  # sums that advance together
 COST = 12  # operations per number, an exponential among them
-
-
-def _alike(a: Array, b: Array, *_: object) -> bool:
-    return a.shape == b.shape
 
 
 @probabilities.softmax.register(np.ndarray)
@@ -48,7 +44,7 @@ def softmax(x: Array, dim: int) -> tuple[Array, Array]:
 
 
 @probabilities.softmax_input_grad.register(np.ndarray)
-@where(_alike, probabilities.softmax_input_grad)
+@where(alike, probabilities.softmax_input_grad)
 def softmax_input_grad(dy: Array, y: Array, dim: int) -> Array:
     """As the reference."""
     dx = empty(dy.shape, dy.dtype)

@@ -171,7 +171,6 @@ def _matmul(a, a_row, a_step, b, b_step, b_column, c, bias, depth, begin, team):
     width = 2 * lanes_of(at(c, 0))
     in_place = b_column == 1 and (b.size <= IN_PLACE or m < LONG)
     if in_place:
-        packed = c  # not used
         down, across = _grid(m, n, width, team)
         how = (a, a_row, a_step, b, b_step, 1, c, bias, 0, depth, begin, 0, n, down, across)
         _block(team, -(-m // down) * -(-n // across), how)

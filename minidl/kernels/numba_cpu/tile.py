@@ -185,6 +185,10 @@ class Words:
         numbers = ir.Constant(ir.VectorType(INDEX, self.lanes), list(range(self.lanes)))
         return self.builder.icmp_signed("<", numbers, self.spread(self.builder.trunc(count, INDEX), INDEX))
 
+    def lanes_between(self, first: Any, end: Any) -> Any:
+        """A mask of the lanes from `first` to `end` − 1; either may lie outside the vector."""
+        return self.builder.and_(self.first_lanes(end), self.builder.not_(self.first_lanes(first)))
+
     def address(self, row: Any, v: int) -> Any:
         """Where vector v of a row begins."""
         place = self.builder.gep(row, [self.word(v * self.lanes)])
