@@ -35,6 +35,7 @@ def matmul(rng, dtype):
     if rng.random() < 0.2:  # more than one block of each
         m, k, n = 70, 401, 550
     a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((n, k)).astype(dtype).T
+    a = a if rng.random() < 0.5 else np.asfortranarray(a)
     return a, b if rng.random() < 0.5 else b.copy()
 
 

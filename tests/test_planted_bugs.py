@@ -279,9 +279,11 @@ def test_a_wrong_twin_differs_from_its_reference(name, kernel, loop, old, new, m
 # Loops on vector registers cannot run as plain Python: they are compiled anew with the bug in them.
 # (what is wrong, the kernel, the file, the function, the line, what stands there instead)
 VECTOR_BUGS = [
-    ("a product whose later blocks of A are the first", "matmul", "products", "_block", "i * a_row + first_k * a_step", "i * a_row"),
-    ("a product packed from the wrong column", "matmul", "products", "_pack_panel", "(first_column + first) * b_column", "first * b_column"),
-    ("a linear layer whose bias begins again in each block", "linear", "products", "_block", "first_column + j if begin == BY_COLUMN", "j if begin == BY_COLUMN"),
+    ("a product whose later blocks of A are the first", "matmul", "products", "_matmul", "0 if turned else first_k * a_step", "0"),
+    ("a product whose later blocks of a transposed A are the first", "matmul", "products", "_pack_strip", "first + first_k * a_step", "first"),
+    ("a product that forgets the last column of a transposed A", "matmul", "products", "_pack_strip", "range(done, depth)", "range(done + 1, depth)"),
+    ("a product packed from the wrong column", "matmul", "products", "_pack_panels", "(first_column + first) * b_column", "first * b_column"),
+    ("a linear layer whose bias begins again in each block", "linear", "products", "_packed_block", "column if begin == BY_COLUMN", "left if begin == BY_COLUMN"),
     ("a product that begins with the bias in every block", "linear", "products", "_matmul", "begin if first_k == 0 else GO_ON", "begin"),
     ("a convolution whose groups share a bias", "conv2d", "conv", "_conv_band", "group * filters if biased else 0", "0"),
     ("a convolution whose bands are one row off", "conv2d", "conv", "_conv_band", "columns, phases, first)", "columns, phases, first + (first > 0))"),

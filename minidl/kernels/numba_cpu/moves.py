@@ -11,7 +11,7 @@ from numba.extending import intrinsic
 
 from minidl.kernels.numba_cpu.tile import VECTOR_BYTES, Words, get, lanes_of, offset, put
 
-__all__ = ["copy_row", "copy_run", "transpose", "transpose_padded"]
+__all__ = ["copy_row", "copy_run", "copy_vector", "transpose", "transpose_padded"]
 
 WORD, INDEX = ir.IntType(64), ir.IntType(32)
 
@@ -96,6 +96,18 @@ def transpose(source, source_row, target, target_row, rows, columns):
 
 
 @intrinsic
+def copy_vector(typing: Any, target: Any, source: Any) -> Any:
+    """Copy one whole vector between two addresses."""
+
+    def build(context: Any, make: Any, signature: Any, args: Any) -> Any:
+        words = Words(make, context.get_value_type(signature.args[0].dtype))
+        words.store(words.load(args[1], 0), args[0], 0)
+        return context.get_dummy_value()
+
+    return types.void(target, target), build
+
+
+@intrinsic
 def _copy_lanes(typing: Any, target: Any, source: Any, first: Any, end: Any) -> Any:
     """Write one vector: lanes `first` … `end − 1` come from the source, the others are 0."""
 
@@ -121,7 +133,10 @@ def copy_row(target, source, shift, width, n):
     lanes = lanes_of(source)
     for j in range(0, n, lanes):
         here = j + shift
-        _copy_lanes(offset(target, j), offset(source, here), -here, width - here)
+        if 0 <= here <= width - lanes:
+            copy_vector(offset(target, j), offset(source, here))
+        else:
+            _copy_lanes(offset(target, j), offset(source, here), -here, width - here)
 
 
 @numba.njit(nogil=True)

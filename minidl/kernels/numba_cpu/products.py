@@ -17,18 +17,31 @@ import numpy as np
 from minidl.array import Array, empty
 from minidl.kernels import products
 from minidl.kernels.numba_cpu.jit import jit
-from minidl.kernels.numba_cpu.moves import copy_row, transpose
+from minidl.kernels.numba_cpu.moves import copy_row, copy_vector, transpose
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.strips import make_rows
 from minidl.kernels.numba_cpu.tasks import tasks
-from minidl.kernels.numba_cpu.tile import BLANK, BY_COLUMN, GO_ON, ROWS, at, get, lanes_of, offset, put
+from minidl.kernels.numba_cpu.tile import (
+    BLANK,
+    BY_COLUMN,
+    GO_ON,
+    ROWS,
+    VECTOR_BYTES,
+    at,
+    get,
+    lanes_of,
+    offset,
+    put,
+)
 
 __all__ = ["linear", "matmul"]
 
 DEEP = 384  # k per block
-BROAD = 512  # columns per block: a packed block of B has 384 × 512 float32, ¾ of an L2 cache
-IN_PLACE = 1 << 19  # B of at most so many elements is read where it is
+BROAD = 512  # columns per block: a packed block of B has 384 × 512 float32
+IN_PLACE = 1 << 19 if VECTOR_BYTES == 64 else 3 << 14  # B of at most so many numbers is read where it is
+PANELS = 4  # tiles' columns of B that one task packs
 LONG = 64  # rows of A that make packing B worth while
+NO_BIAS = {np.dtype(kind): np.empty(1, kind) for kind in (np.float32, np.float64)}
 
 rows_of_c = make_rows()
 
@@ -38,8 +51,7 @@ def matmul(a: Array, b: Array) -> Array:
     """As the reference, which also answers for what does not fit."""
     if not _fit(a, b, 0):
         return products.matmul.reference(a, b)
-    c = empty((len(a), b.shape[1]), a.dtype)
-    return _product(a, b, c, c.reshape(-1), BLANK)
+    return _product(a, b, empty((len(a), b.shape[1]), a.dtype), NO_BIAS[a.dtype], BLANK)
 
 
 @products.linear.register(np.ndarray)
@@ -51,7 +63,7 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Array:
         return products.linear.reference(x, weight, bias)
     y = empty((len(x), len(weight)), x.dtype)
     if bias is None:
-        return _product(x, weight.T, y, y.reshape(-1), BLANK)
+        return _product(x, weight.T, y, NO_BIAS[x.dtype], BLANK)
     return _product(x, weight.T, y, np.ascontiguousarray(bias), BY_COLUMN)
 
 
@@ -83,74 +95,95 @@ def _steps(matrix: Array) -> tuple[Array, int, int]:
 
 
 @tasks
-def _block(
-    task,
-    thread,
-    a,
-    a_row,
-    a_step,
-    b,
-    b_step,
-    b_column,
-    c,
-    bias,
-    first_k,
-    depth,
-    begin,
-    first_column,
-    n,
-    down,
-    across,
-):
-    m, all_columns = c.shape
+def _block(task, thread, a, a_row, a_step, b, b_step, c, bias, depth, begin, down, across):
+    """Some rows and columns of C, with B read where it is."""
+    m, n = c.shape
     tasks_across = -(-n // across)
     i = task // tasks_across * down
     j = task % tasks_across * across
     rows_of_c(
-        min(down, m - i), min(across, n - j), depth,
-        at(a, i * a_row + first_k * a_step), a_row, a_step,
-        at(b, j * b_column), b_step, b_column,
-        at(c, i * all_columns + first_column + j), all_columns,
-        begin, at(bias, first_column + j if begin == BY_COLUMN else 0), 0,
+        min(down, m - i), min(across, n - j), depth, at(a, i * a_row), a_row, a_step, at(b, j), b_step, 1,
+        at(c, i * n + j), n, begin, at(bias, j if begin == BY_COLUMN else 0), 0,
     )  # fmt: skip
 
 
 @jit
-def _pack_panel(panel, b, b_step, b_column, packed, first_k, depth, first_column, n, width):
-    """Copy one tile's columns of B so that each k's numbers are neighbours; what follows them is anything."""
-    first = panel * width
-    columns = min(width, n - first)
-    target = at(packed, first * depth)
+def _pack_panels(first, end, b, b_step, b_column, packed, first_k, depth, first_column, width):
+    """Copy columns of B, a tile's width at a time, so that each k's numbers are neighbours.
+
+    What follows the last column is anything.
+    """
     source = at(b, first_k * b_step + (first_column + first) * b_column)
-    if b_step == 1:
-        transpose(source, b_column, target, width, columns, depth)
-        return
-    if b_column == 1:
-        for k in range(depth):
-            copy_row(offset(target, k * width), offset(source, k * b_step), 0, columns, width)
-        return
-    for k in range(depth):
-        for j in range(columns):
-            put(target, k * width + j, get(source, k * b_step + j * b_column))
-        for j in range(columns, width):
-            put(target, k * width + j, 0)
+    target = at(packed, first * depth)
+    whole = (end - first) // width if b_column == 1 else 0
+    for k in range(depth if whole > 0 else 0):  # along the rows of B, where cache lines are neighbours
+        for panel in range(whole):
+            row = offset(source, k * b_step + panel * width)
+            here = offset(target, (panel * depth + k) * width)
+            copy_vector(here, row)
+            copy_vector(offset(here, width // 2), offset(row, width // 2))
+    for j in range(whole * width, end - first, width):
+        columns = min(width, end - first - j)
+        from_here, to_here = offset(source, j * b_column), offset(target, j * depth)
+        if b_step == 1:
+            transpose(from_here, b_column, to_here, width, columns, depth)
+        elif b_column == 1:
+            for k in range(depth):
+                copy_row(offset(to_here, k * width), offset(from_here, k * b_step), 0, columns, width)
+        else:
+            for k in range(depth):
+                for i in range(columns):
+                    put(to_here, k * width + i, get(from_here, k * b_step + i * b_column))
+                for i in range(columns, width):
+                    put(to_here, k * width + i, 0)
 
 
 @tasks
-def _pack(task, thread, b, b_step, b_column, packed, first_k, depth, first_column, n, width):
-    _pack_panel(task, b, b_step, b_column, packed, first_k, depth, first_column, n, width)
+def _pack(task, thread, b, b_step, b_column, packed, first_k, depth, first_column, n, width, panels):
+    first = task * panels * width
+    end = min(n, first + panels * width)
+    _pack_panels(first, end, b, b_step, b_column, packed, first_k, depth, first_column, width)
 
 
 @tasks
-def _panel(task, thread, a, a_row, a_step, b, b_step, b_column, c, bias, packed, depth, begin, width):
-    """One tile's columns of C and all rows: whoever packs a panel of B has it in its own cache."""
-    m, n = c.shape
-    first = task * width
-    _pack_panel(task, b, b_step, b_column, packed, 0, depth, 0, n, width)
-    rows_of_c(
-        m, min(width, n - first), depth, at(a, 0), a_row, a_step, at(packed, first * depth), width, depth,
-        at(c, first), n, begin, at(bias, first if begin == BY_COLUMN else 0), 0,
-    )  # fmt: skip
+def _pack_strip(task, thread, a, a_step, strips, strip, m, first_k, depth):
+    """Copy one strip of a transposed A so that each k's numbers are neighbours."""
+    first = task * ROWS
+    source, target = at(a, first + first_k * a_step), at(strips, task * strip)
+    rows = min(ROWS, m - first)
+    lanes = lanes_of(source)
+    done = 0
+    if rows == ROWS:
+        done = depth - 1  # whole vectors, which reach into the next k's numbers
+        for k in range(done):
+            copy_row(offset(target, k * ROWS), offset(source, k * a_step), 0, ROWS + lanes, ROWS)
+    for k in range(done, depth):
+        for i in range(rows):
+            put(target, k * ROWS + i, get(source, k * a_step + i))
+
+
+@tasks
+def _packed_block(
+    task, thread, a, first_a, strip, a_row, a_step, b, b_step, b_column, packed, is_packed, c, bias, first_k,
+    depth, begin, first_column, n, width, down, across,
+):  # fmt: skip
+    """Some rows and columns of C, with B packed before or, if nobody else needs it, here."""
+    m, all_columns = c.shape
+    tasks_across = -(-n // across)
+    top = task // tasks_across * down
+    left = task % tasks_across * across
+    bottom = min(m, top + down)
+    right = min(n, left + across)
+    if not is_packed:
+        _pack_panels(left, right, b, b_step, b_column, packed, first_k, depth, first_column, width)
+    column = first_column + left
+    for i in range(top, bottom, ROWS):
+        rows_of_c(
+            min(ROWS, bottom - i), right - left, depth,
+            at(a, first_a + i // ROWS * strip), a_row, a_step, at(packed, left * depth), width, depth,
+            at(c, i * all_columns + column), all_columns,
+            begin, at(bias, column if begin == BY_COLUMN else 0), 0,
+        )  # fmt: skip
 
 
 @jit
@@ -169,28 +202,35 @@ def _grid(m, n, width, team):
 def _matmul(a, a_row, a_step, b, b_step, b_column, c, bias, depth, begin, team):
     m, n = c.shape
     width = 2 * lanes_of(at(c, 0))
-    in_place = b_column == 1 and (b.size <= IN_PLACE or m < LONG)
-    if in_place:
+    a = a.ravel()
+    if b_column == 1 and (b.size <= IN_PLACE or m < LONG):
         down, across = _grid(m, n, width, team)
-        how = (a, a_row, a_step, b, b_step, 1, c, bias, 0, depth, begin, 0, n, down, across)
+        how = (a, a_row, a_step, b, b_step, c, bias, depth, begin, down, across)
         _block(team, -(-m // down) * -(-n // across), how)
         return
     broad = -(-min(BROAD, n) // width) * width
     deep = depth if depth * broad <= DEEP * BROAD else -(-depth // -(-depth // DEEP))  # all of about one size
-    packed = np.empty((deep, broad), c.dtype)
-    if m <= 2 * LONG and deep == depth and broad >= n:
-        what = (a, a_row, a_step, b, b_step, b_column, c, bias, packed, depth, begin, width)
-        _panel(team, -(-n // width), what)
-        return
-    for first_column in range(0, n, broad):
-        columns = min(broad, n - first_column)
-        down, across = _grid(m, columns, width, team)
-        for first_k in range(0, depth, deep):
-            ks = min(deep, depth - first_k)
-            what = (b, b_step, b_column, packed, first_k, ks, first_column, columns, width)
-            _pack(team, -(-columns // width), what)
+    packed = np.empty(deep * broad, c.dtype)
+    # With few rows of A, who multiplies a panel packs it: it never travels between two cores' caches.
+    at_once = m <= 2 * LONG and deep == depth and broad >= n
+    turned = a_step != 1 and n > 2 * width  # a transposed A that is worth packing
+    strip = ROWS * deep + width if turned else ROWS * a_row
+    strips = np.empty(-(-m // ROWS) * strip if turned else 0, c.dtype)
+    for first_k in range(0, depth, deep):
+        ks = min(deep, depth - first_k)
+        if turned:
+            _pack_strip(team, -(-m // ROWS), (a, a_step, strips, strip, m, first_k, ks))
+        for first_column in range(0, n, broad):
+            columns = min(broad, n - first_column)
+            if at_once:
+                down, across = m, width
+            else:
+                down, across = _grid(m, columns, width, team)
+                what = (b, b_step, b_column, packed, first_k, ks, first_column, columns, width, PANELS)
+                _pack(team, -(-columns // (PANELS * width)), what)
             how = (
-                a, a_row, a_step, packed, width, ks, c, bias, first_k, ks, begin if first_k == 0 else GO_ON,
-                first_column, columns, down, across,
+                strips if turned else a, 0 if turned else first_k * a_step, strip, 1 if turned else a_row,
+                ROWS if turned else a_step, b, b_step, b_column, packed, not at_once, c, bias,
+                first_k, ks, begin if first_k == 0 else GO_ON, first_column, columns, width, down, across,
             )  # fmt: skip
-            _block(team, -(-m // down) * -(-columns // across), how)
+            _packed_block(team, -(-m // down) * -(-columns // across), how)

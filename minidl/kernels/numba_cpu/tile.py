@@ -282,15 +282,16 @@ class _Tile(Words):
 
         # out of the registers
         make.position_at_end(done)
-        cut = make.icmp_signed("!=", relu, self.word(0))
-        for i in self.rows:
-            for v in self.vectors:
-                value = new_sums[i][v]
-                keep = make.or_(  # NaN is kept
-                    make.fcmp_unordered(">", value, self.zero),
-                    self.spread(make.not_(cut), ir.IntType(1)),
-                )
-                self.store(make.select(keep, value, self.zero), c_rows[i], v)
+        with make.if_else(make.icmp_signed("!=", relu, self.word(0))) as (cut, plain):
+            with cut:
+                for i in self.rows:
+                    for v in self.vectors:
+                        positive = make.fcmp_unordered(">", new_sums[i][v], self.zero)  # NaN is kept
+                        self.store(make.select(positive, new_sums[i][v], self.zero), c_rows[i], v)
+            with plain:
+                for i in self.rows:
+                    for v in self.vectors:
+                        self.store(new_sums[i][v], c_rows[i], v)
 
     def begin_with(self, way: int, c_rows: list[Any], bias: Any) -> list[list[Any]]:
         make = self.builder
