@@ -62,6 +62,14 @@ def conv_arguments(rng, dtype):
         oh, ow = h + 2 * padding[0] - 2, w + 2 * padding[1] - 2
     elif kind < 0.5:  # more filters than a vector register has numbers
         groups, cg, og = 1, int(rng.integers(33, 40)), int(rng.integers(16, 30))
+    elif kind < 0.7:  # so many channels and filters that the windows of small images are laid side by side
+        cg, og, groups = (*(int(v) for v in rng.integers(256, 300) // (kh * kw) + np.array([1, 40])), 1)
+    elif kind < 0.8:  # the 1×1 convolution, whose windows are the image
+        (kh, kw), stride, padding, dilation = (1, 1), (1, 1), (0, 0), (1, 1)
+        groups, cg, og, h, w = 1, *(int(v) for v in rng.integers(12, 30, 4))
+        if rng.random() < 0.3:  # a product in blocks
+            cg, og, h, w = 28, 67, 43, 41
+        oh, ow = h, w
     x = rng.standard_normal((n, groups * cg, h, w)).astype(dtype)
     weight = rng.standard_normal((groups * og, cg, kh, kw)).astype(dtype)
     bias = rng.standard_normal(groups * og).astype(dtype) if rng.random() < 0.5 else None

@@ -279,9 +279,8 @@ def test_a_wrong_twin_differs_from_its_reference(name, kernel, loop, old, new, m
 # Loops on vector registers cannot run as plain Python: they are compiled anew with the bug in them.
 # (what is wrong, the kernel, the file, the function, the line, what stands there instead)
 VECTOR_BUGS = [
-    ("a product whose later blocks of A are the first", "matmul", "products", "_matmul", "0 if turned else first_k * a_step", "0"),
-    ("a product whose later blocks of a transposed A are the first", "matmul", "products", "_pack_strip", "first + first_k * a_step", "first"),
-    ("a product that forgets the last column of a transposed A", "matmul", "products", "_pack_strip", "range(done, depth)", "range(done + 1, depth)"),
+    ("a product whose later blocks of A are the first", "matmul", "products", "_matmul", "a, first_k * a_step, strip", "a, 0, strip"),
+    ("a product that forgets the last column of a transposed A", "matmul", "products", "_copy_strip", "range(done, depth)", "range(done + 1, depth)"),
     ("a product packed from the wrong column", "matmul", "products", "_pack_panels", "(first_column + first) * b_column", "first * b_column"),
     ("a linear layer whose bias begins again in each block", "linear", "products", "_packed_block", "column if begin == BY_COLUMN", "left if begin == BY_COLUMN"),
     ("a product that begins with the bias in every block", "linear", "products", "_matmul", "begin if first_k == 0 else GO_ON", "begin"),
@@ -294,6 +293,13 @@ VECTOR_BUGS = [
     ("a weight gradient of the last image alone", "conv2d_weight_grad", "conv", "_weight_grad_piece", "begin = GO_ON", "begin = BLANK"),
     ("a weight gradient that loses a piece", "conv2d_weight_grad", "conv", "conv2d_weight_grad", "total += piece", "total += 0 * piece"),
     ("a weight gradient of few filters in the first group's place", "conv2d_weight_grad", "conv", "_weight_grad_piece", "(part + first_channel * per_channel) * lanes", "(first_channel * per_channel) * lanes"),
+    ("windows side by side, each a pixel early", "conv2d", "columns", "_move_channel", "j * column_stride + shift", "j * column_stride"),
+    ("windows side by side that read beyond the row", "conv2d", "columns", "_move_channel", "(width - 1 - shift) //", "(width - shift) //"),
+    ("windows side by side that are not added up", "conv2d_input_grad", "columns", "_move_channel", "get(source, t) + get(window, t)", "get(window, t)"),
+    ("windows side by side whose images change places", "conv2d", "columns", "correlate", "transpose(3, 0, 1, 2)", "transpose(3, 0, 1, 2)[::-1]"),
+    ("a weight gradient of the last images alone", "conv2d_weight_grad", "columns", "weight_grad", "begin = GO_ON\n        return", "begin = BLANK\n        return"),
+    ("a product in blocks whose rows share a bias", "conv2d", "products", "_packed_block", "i if begin == BY_ROW else 0", "0"),
+    ("a product whose rows share a bias", "conv2d", "products", "_block", "i if begin == BY_ROW else 0", "0"),
     ("Winograd's filters with a wrong sign", "conv2d", "winograd", "_transform_weight", "half * (a - b + d)", "half * (a + b + d)"),
     ("Winograd's input without its zeros", "conv2d_input_grad", "winograd", "_input_block", "0 <= here < height", "here < height"),
     ("Winograd's weight gradient of the first block", "conv2d_weight_grad", "winograd", "_weight_grad_piece", "begin = GO_ON", "break"),
@@ -324,9 +330,10 @@ def test_a_wrong_vector_loop_differs_from_its_reference(name, kernel, file, func
         with planted(bug):
             monkeypatch.setattr(twins, function, compiled)
             for attribute, each in own.items():
-                fresh = (
-                    tasks.tasks(each.body) if hasattr(each, "body") else numba.njit(**options)(each.py_func)
-                )
+                body = getattr(each, "body", None) or each.py_func
+                # Machine code calls its parts by name: the honest code must not find these.
+                monkeypatch.setattr(body, "__qualname__", f"{body.__qualname__}_with_{abs(hash(name))}")
+                fresh = tasks.tasks(body) if hasattr(each, "body") else numba.njit(**options)(body)
                 monkeypatch.setattr(twins, attribute, fresh)
             assert differs_from_reference(KERNELS[kernel])
     else:

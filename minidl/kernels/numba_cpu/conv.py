@@ -18,6 +18,7 @@ import numpy as np
 from minidl.array import Array, empty, zeros
 from minidl.kernels import conv
 from minidl.kernels.geometry import Pair, output_sizes
+from minidl.kernels.numba_cpu import columns as side_by_side
 from minidl.kernels.numba_cpu import fold, winograd
 from minidl.kernels.numba_cpu.arguments import flat
 from minidl.kernels.numba_cpu.dots import add_dots
@@ -81,6 +82,11 @@ def conv2d_input_grad(
     if stride == (1, 1) and fold.pays(cg * kh * kw, dy.itemsize, dx.shape[2:], dy.shape[2:]):
         fold.input_grad(np.ascontiguousarray(dy), np.ascontiguousarray(weight), dx, padding, dilation, groups)
         return dx
+    rows, columns = _shifts(kh, kw, padding, dilation)
+    if groups == 1 and side_by_side.pays(cg, o, dx.shape[2:], dy.shape[2:], stride, rows, columns):
+        dy, weight = np.ascontiguousarray(dy), np.ascontiguousarray(weight)
+        side_by_side.input_grad(dy, weight, dx, stride, rows, columns)
+        return dx
     turned = weight.reshape(groups, o // groups, cg, kh, kw).swapaxes(1, 2)  # (G, C/G, O/G, kh, kw)
     vertical = _phases(input_shape[2], kh, stride[0], padding[0], dilation[0])
     horizontal = _phases(input_shape[3], kw, stride[1], padding[1], dilation[1])
@@ -134,6 +140,9 @@ def conv2d_weight_grad(
     three = _three_in_a_row(rows) == _three_in_a_row(columns) == 1
     if three and stride == (1, 1) and groups == 1 and winograd.pays(n, cg, o, oh, ow):
         return winograd.weight_grad(np.ascontiguousarray(dy), np.ascontiguousarray(x), rows[0], columns[0])
+    if groups == 1 and side_by_side.pays(cg, o, (h, w), (oh, ow), stride, rows, columns):
+        dy, x = np.ascontiguousarray(dy), np.ascontiguousarray(x)
+        return side_by_side.weight_grad(dy, x, weight_shape, stride, rows, columns)
     plan = windows(TASKS, (channels, h, w), (oh, ow), stride, rows, columns, x.itemsize)
     room = plan.size + lanes
     turned = 0 if few else -(-o // groups // lanes) * lanes * plan.band * ow  # dyᵀ of a band
@@ -211,6 +220,11 @@ def _correlate(
         weight = np.ascontiguousarray(weight[:, :, :: turn[0], :: turn[1]])
         bias = None if bias is None else np.ascontiguousarray(bias)
         winograd.correlate(np.ascontiguousarray(x), weight, bias, y, min(rows), min(columns))
+        return
+    if groups == 1 and side_by_side.pays(c, o, (h, w), (oh, ow), stride, rows, columns):
+        bias = None if bias is None else np.ascontiguousarray(bias)
+        x, weight = np.ascontiguousarray(x), np.ascontiguousarray(weight)
+        side_by_side.correlate(x, weight, bias, y, stride, rows, columns)
         return
     plan = windows(n * groups, (c // groups, h, w), (oh, ow), stride, rows, columns, x.itemsize)
     with POOL as team:

@@ -24,6 +24,7 @@ from minidl.kernels.numba_cpu.tasks import tasks
 from minidl.kernels.numba_cpu.tile import (
     BLANK,
     BY_COLUMN,
+    BY_ROW,
     GO_ON,
     ROWS,
     VECTOR_BYTES,
@@ -34,7 +35,7 @@ from minidl.kernels.numba_cpu.tile import (
     put,
 )
 
-__all__ = ["linear", "matmul"]
+__all__ = ["linear", "matmul", "product_into"]
 
 DEEP = 384  # k per block
 BROAD = 512  # columns per block: a packed block of B has 384 × 512 float32
@@ -74,15 +75,28 @@ def _fit(a: Array, b: Array, axis: int) -> bool:
 
 
 def _product(a: Array, b: Array, c: Array, bias: Array, begin: int) -> Array:
-    (m, depth), n = a.shape, b.shape[1]
-    if depth == 0 or c.size == 0:
+    if len(b) == 0 or c.size == 0:
         c[...] = bias if begin == BY_COLUMN else 0
         return c
+    product_into(a, b, c, bias, begin)
+    return c
+
+
+def product_into(a: Array, b: Array, c: Array, bias: Array, begin: int) -> None:
+    """The product of two matrices, into a third one.
+
+    Args:
+        a: (M, K), in any memory layout.
+        b: (K, N), likewise; K ≥ 1.
+        c: (M, N), in C order.
+        bias: a row of numbers, which `begin` may not ask for.
+        begin: what the sums begin with: BLANK, GO_ON, BY_ROW or BY_COLUMN, as for the tile.
+    """
+    (m, depth), n = a.shape, b.shape[1]
     a, a_row, a_step = _steps(a)
     b, b_step, b_column = _steps(b)
     with POOL.team(m * n * depth) as team:
         _matmul(a, a_row, a_step, b, b_step, b_column, c, bias, depth, begin, team)
-    return c
 
 
 def _steps(matrix: Array) -> tuple[Array, int, int]:
@@ -103,7 +117,7 @@ def _block(task, thread, a, a_row, a_step, b, b_step, c, bias, depth, begin, dow
     j = task % tasks_across * across
     rows_of_c(
         min(down, m - i), min(across, n - j), depth, at(a, i * a_row), a_row, a_step, at(b, j), b_step, 1,
-        at(c, i * n + j), n, begin, at(bias, j if begin == BY_COLUMN else 0), 0,
+        at(c, i * n + j), n, begin, at(bias, j if begin == BY_COLUMN else i if begin == BY_ROW else 0), 0,
     )  # fmt: skip
 
 
@@ -145,29 +159,31 @@ def _pack(task, thread, b, b_step, b_column, packed, first_k, depth, first_colum
     _pack_panels(first, end, b, b_step, b_column, packed, first_k, depth, first_column, width)
 
 
-@tasks
-def _pack_strip(task, thread, a, a_step, strips, strip, m, first_k, depth):
-    """Copy one strip of a transposed A so that each k's numbers are neighbours."""
-    first = task * ROWS
-    source, target = at(a, first + first_k * a_step), at(strips, task * strip)
-    rows = min(ROWS, m - first)
-    lanes = lanes_of(source)
+@jit
+def _copy_strip(source, a_step, target, rows, depth):
+    """Copy a strip of a transposed A, so that each k's numbers are neighbours."""
     done = 0
     if rows == ROWS:
         done = depth - 1  # whole vectors, which reach into the next k's numbers
         for k in range(done):
-            copy_row(offset(target, k * ROWS), offset(source, k * a_step), 0, ROWS + lanes, ROWS)
+            copy_row(offset(target, k * ROWS), offset(source, k * a_step), 0, ROWS + lanes_of(source), ROWS)
     for k in range(done, depth):
         for i in range(rows):
             put(target, k * ROWS + i, get(source, k * a_step + i))
 
 
 @tasks
+def _pack_strip(task, thread, a, a_step, strips, strip, m, depth):
+    first = task * ROWS
+    _copy_strip(at(a, first), a_step, at(strips, task * strip), min(ROWS, m - first), depth)
+
+
+@tasks
 def _packed_block(
-    task, thread, a, first_a, strip, a_row, a_step, b, b_step, b_column, packed, is_packed, c, bias, first_k,
-    depth, begin, first_column, n, width, down, across,
+    task, thread, a, first_a, strip, a_row, a_step, turned, b, b_step, b_column, packed, is_packed, c, bias,
+    first_k, depth, begin, first_column, n, width, down, across,
 ):  # fmt: skip
-    """Some rows and columns of C, with B packed before or, if nobody else needs it, here."""
+    """Some rows and columns of C, with what is not packed yet packed here."""
     m, all_columns = c.shape
     tasks_across = -(-n // across)
     top = task // tasks_across * down
@@ -177,12 +193,17 @@ def _packed_block(
     if not is_packed:
         _pack_panels(left, right, b, b_step, b_column, packed, first_k, depth, first_column, width)
     column = first_column + left
+    room = np.empty(ROWS * depth + width if turned else 1, c.dtype)
     for i in range(top, bottom, ROWS):
+        rows = min(ROWS, bottom - i)
+        strip_here, row, step = at(a, first_a + i // ROWS * strip), a_row, a_step
+        if turned:
+            _copy_strip(strip_here, a_step, at(room, 0), rows, depth)
+            strip_here, row, step = at(room, 0), 1, ROWS
         rows_of_c(
-            min(ROWS, bottom - i), right - left, depth,
-            at(a, first_a + i // ROWS * strip), a_row, a_step, at(packed, left * depth), width, depth,
+            rows, right - left, depth, strip_here, row, step, at(packed, left * depth), width, depth,
             at(c, i * all_columns + column), all_columns,
-            begin, at(bias, column if begin == BY_COLUMN else 0), 0,
+            begin, at(bias, column if begin == BY_COLUMN else i if begin == BY_ROW else 0), 0,
         )  # fmt: skip
 
 
@@ -214,12 +235,14 @@ def _matmul(a, a_row, a_step, b, b_step, b_column, c, bias, depth, begin, team):
     # With few rows of A, who multiplies a panel packs it: it never travels between two cores' caches.
     at_once = m <= 2 * LONG and deep == depth and broad >= n
     turned = a_step != 1 and n > 2 * width  # a transposed A that is worth packing
-    strip = ROWS * deep + width if turned else ROWS * a_row
-    strips = np.empty(-(-m // ROWS) * strip if turned else 0, c.dtype)
+    strip = ROWS * a_row
+    if turned and at_once:  # every panel needs all of it
+        strip = ROWS * depth + width
+        strips = np.empty(-(-m // ROWS) * strip, c.dtype)
+        _pack_strip(team, -(-m // ROWS), (a, a_step, strips, strip, m, depth))
+        a, a_row, a_step, turned = strips, 1, ROWS, False
     for first_k in range(0, depth, deep):
         ks = min(deep, depth - first_k)
-        if turned:
-            _pack_strip(team, -(-m // ROWS), (a, a_step, strips, strip, m, first_k, ks))
         for first_column in range(0, n, broad):
             columns = min(broad, n - first_column)
             if at_once:
@@ -229,8 +252,8 @@ def _matmul(a, a_row, a_step, b, b_step, b_column, c, bias, depth, begin, team):
                 what = (b, b_step, b_column, packed, first_k, ks, first_column, columns, width, PANELS)
                 _pack(team, -(-columns // (PANELS * width)), what)
             how = (
-                strips if turned else a, 0 if turned else first_k * a_step, strip, 1 if turned else a_row,
-                ROWS if turned else a_step, b, b_step, b_column, packed, not at_once, c, bias,
-                first_k, ks, begin if first_k == 0 else GO_ON, first_column, columns, width, down, across,
+                a, first_k * a_step, strip, a_row, a_step, turned, b, b_step, b_column, packed, not at_once,
+                c, bias, first_k, ks, begin if first_k == 0 else GO_ON, first_column, columns, width, down,
+                across,
             )  # fmt: skip
             _packed_block(team, -(-m // down) * -(-columns // across), how)
