@@ -64,10 +64,10 @@ def conv_arguments(rng, dtype):
         groups, cg, og = 1, int(rng.integers(33, 40)), int(rng.integers(16, 30))
     elif kind < 0.7:  # so many channels and filters that the windows of small images are laid side by side
         cg, og, groups = (*(int(v) for v in rng.integers(256, 300) // (kh * kw) + np.array([1, 40])), 1)
-    elif kind < 0.8:  # the 1×1 convolution, whose windows are the image
+    elif kind < 0.9:  # the 1×1 convolution, whose windows are the image
         (kh, kw), stride, padding, dilation = (1, 1), (1, 1), (0, 0), (1, 1)
         groups, cg, og, h, w = 1, *(int(v) for v in rng.integers(12, 30, 4))
-        if rng.random() < 0.3:  # a product in blocks
+        if rng.random() < 0.5:  # a product in blocks
             cg, og, h, w = 28, 67, 43, 41
         oh, ow = h, w
     x = rng.standard_normal((n, groups * cg, h, w)).astype(dtype)

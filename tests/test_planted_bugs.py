@@ -299,7 +299,6 @@ VECTOR_BUGS = [
     ("windows side by side whose images change places", "conv2d", "columns", "correlate", "transpose(3, 0, 1, 2)", "transpose(3, 0, 1, 2)[::-1]"),
     ("a weight gradient of the last images alone", "conv2d_weight_grad", "columns", "weight_grad", "begin = GO_ON\n        return", "begin = BLANK\n        return"),
     ("a product in blocks whose rows share a bias", "conv2d", "products", "_packed_block", "i if begin == BY_ROW else 0", "0"),
-    ("a product whose rows share a bias", "conv2d", "products", "_block", "i if begin == BY_ROW else 0", "0"),
     ("Winograd's filters with a wrong sign", "conv2d", "winograd", "_transform_weight", "half * (a - b + d)", "half * (a + b + d)"),
     ("Winograd's input without its zeros", "conv2d_input_grad", "winograd", "_input_block", "0 <= here < height", "here < height"),
     ("Winograd's weight gradient of the first block", "conv2d_weight_grad", "winograd", "_weight_grad_piece", "begin = GO_ON", "break"),
