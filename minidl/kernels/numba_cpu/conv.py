@@ -18,7 +18,7 @@ import numpy as np
 from minidl.array import Array, empty, zeros
 from minidl.kernels import conv
 from minidl.kernels.geometry import Pair, output_sizes
-from minidl.kernels.numba_cpu import fold, winograd
+from minidl.kernels.numba_cpu import depthwise, fold, winograd
 from minidl.kernels.numba_cpu.arguments import flat
 from minidl.kernels.numba_cpu.dots import add_dots
 from minidl.kernels.numba_cpu.jit import jit
@@ -50,7 +50,13 @@ def conv2d(
     if y.size == 0 or weight.size == 0:
         y[...] = 0 if bias is None else bias.reshape(o, 1, 1)
         return y
-    _correlate(x, weight, bias, y, stride, *_shifts(kh, kw, padding, dilation), groups)
+    rows, columns = _shifts(kh, kw, padding, dilation)
+    if depthwise.pays(weight.shape, groups, weight.itemsize):
+        vertical, horizontal = (0, tuple(range(kh)), rows), (0, tuple(range(kw)), columns)
+        filters = weight.reshape(groups, o // groups, 1, kh * kw)
+        depthwise.correlate(x, filters, bias, y, stride, (vertical,), (horizontal,), kw)
+        return y
+    _correlate(x, weight, bias, y, stride, rows, columns, groups)
     return y
 
 
@@ -78,12 +84,16 @@ def conv2d_input_grad(
     if dx.size == 0 or dy.size == 0 or weight.size == 0:
         dx[...] = 0
         return dx
+    vertical = _phases(input_shape[2], kh, stride[0], padding[0], dilation[0])
+    horizontal = _phases(input_shape[3], kw, stride[1], padding[1], dilation[1])
+    if depthwise.pays(weight.shape, groups, weight.itemsize):
+        filters = weight.reshape(groups, 1, o // groups, kh * kw)
+        depthwise.correlate(dy, filters, None, dx, (1, 1), vertical, horizontal, kw)
+        return dx
     if stride == (1, 1) and fold.pays(cg * kh * kw, dy.itemsize, dx.shape[2:], dy.shape[2:]):
         fold.input_grad(np.ascontiguousarray(dy), np.ascontiguousarray(weight), dx, padding, dilation, groups)
         return dx
     turned = weight.reshape(groups, o // groups, cg, kh, kw).swapaxes(1, 2)  # (G, C/G, O/G, kh, kw)
-    vertical = _phases(input_shape[2], kh, stride[0], padding[0], dilation[0])
-    horizontal = _phases(input_shape[3], kw, stride[1], padding[1], dilation[1])
     for i, taps_u, rows in vertical:
         for j, taps_v, columns in horizontal:
             phase = dx[:, :, i :: stride[0], j :: stride[1]]
@@ -124,13 +134,15 @@ def conv2d_weight_grad(
     n, _, h, w = x.shape
     if dy.size == 0 or x.size == 0 or o * cg == 0:
         return np.zeros(weight_shape, dy.dtype)
+    rows, columns = _shifts(kh, kw, padding, dilation)
+    if depthwise.pays(weight_shape, groups, x.itemsize):
+        return depthwise.weight_grad(dy, x, (kh, kw), stride, rows, columns)
     lanes = VECTOR_BYTES // x.itemsize
     few = o // groups < lanes  # filters: too few to fill a vector
     blocks = min(cg, 8) if cg >= 32 else 1  # of channels
     channels = -(-cg // blocks)
     blocks = -(-cg // channels)
     pieces = min(n, -(-8 // (blocks * groups)))
-    rows, columns = _shifts(kh, kw, padding, dilation)
     three = _three_in_a_row(rows) == _three_in_a_row(columns) == 1
     if three and stride == (1, 1) and groups == 1 and winograd.pays(n, cg, o, oh, ow):
         return winograd.weight_grad(np.ascontiguousarray(dy), np.ascontiguousarray(x), rows[0], columns[0])
@@ -177,16 +189,14 @@ def _shifts(kh: int, kw: int, padding: Pair, dilation: Pair) -> tuple[tuple[int,
 
 
 @functools.lru_cache(maxsize=512)
-def _phases(
-    size: int, kernel: int, stride: int, padding: int, dilation: int
-) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
+def _phases(size: int, kernel: int, stride: int, padding: int, dilation: int) -> tuple[depthwise.Phase, ...]:
     """The phases of one axis of the input: (its first row, the taps that reach it, where they read dy)."""
     phases = []
     for first in range(min(stride, size)):
         remainder = (first + padding) % stride
         taps = tuple(u for u in range(kernel) if u * dilation % stride == remainder)
         phases.append((first, taps, tuple((first + padding - u * dilation) // stride for u in taps)))
-    return phases
+    return tuple(phases)
 
 
 def _gap(taps: tuple[int, ...]) -> int:

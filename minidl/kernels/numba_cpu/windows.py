@@ -20,8 +20,8 @@ import numba
 import numpy as np
 
 from minidl.array import Array
-from minidl.kernels.numba_cpu.moves import copy_row
-from minidl.kernels.numba_cpu.tile import get, offset, put
+from minidl.kernels.numba_cpu.moves import copy_rows
+from minidl.kernels.numba_cpu.tile import offset
 
 __all__ = ["Windows", "laid_out", "windows"]
 
@@ -116,22 +116,20 @@ def laid_out(source, room, shape, columns, phases, first_row):
     if kept == 0:
         return offset(source, first_row * out_width)
     target = room
+    above = first_row + first
     for channel in range(channels):
         image = offset(source, channel * height * width)
         for v in range(len(columns)):
             for p in range(len(phases)):
-                for t in range(kept):
-                    row = (first_row + first + t) * row_stride + phases[p]
-                    here = offset(target, t * out_width)
-                    if row < 0 or row >= height:
-                        copy_row(here, image, 0, 0, out_width)
-                    elif column_stride == 1:
-                        copy_row(here, offset(image, row * width), columns[v], width, out_width)
-                    else:
-                        line = offset(image, row * width)
-                        for j in range(out_width):
-                            column = j * column_stride + columns[v]
-                            inside = 0 <= column < width
-                            put(here, j, get(line, column if inside else 0) if inside else 0)
+                begin = min(kept, max(0, -above))  # the first kept row that is inside
+                end = max(begin, min(kept, -((phases[p] - height) // row_stride) - above))
+                copy_rows(target, 0, 1, image, 0, 0, 0, 1, begin * out_width)
+                here = offset(target, begin * out_width)
+                line = offset(image, ((above + begin) * row_stride + phases[p]) * width)
+                copy_rows(
+                    here, out_width, end - begin, line, row_stride * width, columns[v], width, column_stride,
+                    out_width,
+                )  # fmt: skip
+                copy_rows(offset(target, end * out_width), 0, 1, image, 0, 0, 0, 1, (kept - end) * out_width)
                 target = offset(target, kept * out_width)
     return room
