@@ -23,6 +23,7 @@ from minidl.kernels.numba_cpu.arguments import flat
 from minidl.kernels.numba_cpu.dots import add_dots
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.moves import transpose_padded
+from minidl.kernels.numba_cpu.phases import join, phases_of
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.strips import make_rows
 from minidl.kernels.numba_cpu.tasks import tasks
@@ -84,8 +85,8 @@ def conv2d_input_grad(
     if dx.size == 0 or dy.size == 0 or weight.size == 0:
         dx[...] = 0
         return dx
-    vertical = _phases(input_shape[2], kh, stride[0], padding[0], dilation[0])
-    horizontal = _phases(input_shape[3], kw, stride[1], padding[1], dilation[1])
+    vertical = phases_of(input_shape[2], kh, stride[0], padding[0], dilation[0])
+    horizontal = phases_of(input_shape[3], kw, stride[1], padding[1], dilation[1])
     if depthwise.pays(weight.shape, groups, weight.itemsize):
         filters = weight.reshape(groups, 1, o // groups, kh * kw)
         depthwise.correlate(dy, filters, None, dx, (1, 1), vertical, horizontal, kw)
@@ -94,21 +95,23 @@ def conv2d_input_grad(
         fold.input_grad(np.ascontiguousarray(dy), np.ascontiguousarray(weight), dx, padding, dilation, groups)
         return dx
     turned = weight.reshape(groups, o // groups, cg, kh, kw).swapaxes(1, 2)  # (G, C/G, O/G, kh, kw)
+    if len(vertical) == len(horizontal) == 1:
+        parts = dx[None, None]
+    else:
+        h, w = -(-dx.shape[2] // len(vertical)), -(-dx.shape[3] // len(horizontal))
+        parts = empty((len(vertical), len(horizontal), *dx.shape[:2], h, w), dx.dtype)
     for i, taps_u, rows in vertical:
         for j, taps_v, columns in horizontal:
-            phase = dx[:, :, i :: stride[0], j :: stride[1]]
             if not taps_u or not taps_v:
-                phase[...] = 0
+                parts[i, j] = 0
                 continue
             taps = turned[:, :, :, taps_u[0] : taps_u[-1] + 1 : _gap(taps_u)]
             taps = taps[..., taps_v[0] : taps_v[-1] + 1 : _gap(taps_v)].reshape(
                 groups * cg, o // groups, len(taps_u), len(taps_v)
             )
-            whole = stride == (1, 1)
-            part = dx if whole else empty(phase.shape, dx.dtype)
-            _correlate(dy, taps, None, part, (1, 1), rows, columns, groups)
-            if not whole:
-                phase[...] = part
+            _correlate(dy, taps, None, parts[i, j], (1, 1), rows, columns, groups)
+    if parts.shape[:2] != (1, 1):
+        join(parts, dx)
     return dx
 
 
@@ -139,14 +142,17 @@ def conv2d_weight_grad(
         return depthwise.weight_grad(dy, x, (kh, kw), stride, rows, columns)
     lanes = VECTOR_BYTES // x.itemsize
     few = o // groups < lanes  # filters: too few to fill a vector
-    blocks = min(cg, 8) if cg >= 32 else 1  # of channels
+    # blocks of channels: each transposes dy anew, so it has to be worth it
+    blocks = max(1, min(cg, 8, max(cg * kh * kw // 128, -(-4 // n)))) if cg >= 32 else 1
     channels = -(-cg // blocks)
     blocks = -(-cg // channels)
     pieces = min(n, -(-8 // (blocks * groups)))
     three = _three_in_a_row(rows) == _three_in_a_row(columns) == 1
     if three and stride == (1, 1) and groups == 1 and winograd.pays(n, cg, o, oh, ow):
         return winograd.weight_grad(np.ascontiguousarray(dy), np.ascontiguousarray(x), rows[0], columns[0])
-    plan = windows(TASKS, (channels, h, w), (oh, ow), stride, rows, columns, x.itemsize)
+    plan = windows(
+        TASKS, (channels, h, w), (oh, ow), stride, rows, columns, x.itemsize, 0 if few else o // groups
+    )
     room = plan.size + lanes
     turned = 0 if few else -(-o // groups // lanes) * lanes * plan.band * ow  # dyᵀ of a band
     # Where filters are few, every sum is kept as a vector of partial ones.
@@ -186,17 +192,6 @@ def _shifts(kh: int, kw: int, padding: Pair, dilation: Pair) -> tuple[tuple[int,
     """Where each tap of the first output stands in the image: its row, its column."""
     rows = tuple(u * dilation[0] - padding[0] for u in range(kh))
     return rows, tuple(v * dilation[1] - padding[1] for v in range(kw))
-
-
-@functools.lru_cache(maxsize=512)
-def _phases(size: int, kernel: int, stride: int, padding: int, dilation: int) -> tuple[depthwise.Phase, ...]:
-    """The phases of one axis of the input: (its first row, the taps that reach it, where they read dy)."""
-    phases = []
-    for first in range(min(stride, size)):
-        remainder = (first + padding) % stride
-        taps = tuple(u for u in range(kernel) if u * dilation % stride == remainder)
-        phases.append((first, taps, tuple((first + padding - u * dilation) // stride for u in taps)))
-    return tuple(phases)
 
 
 def _gap(taps: tuple[int, ...]) -> int:

@@ -26,13 +26,12 @@ from minidl.array import Array, empty
 from minidl.kernels.numba_cpu.arguments import flat
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.moves import lanes_to_planes, planes_to_lanes
+from minidl.kernels.numba_cpu.phases import Phase
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.tasks import tasks
 from minidl.kernels.numba_cpu.tile import VECTOR_BYTES, Words, at, lanes_of, offset, put
 
-__all__ = ["Phase", "correlate", "pays", "weight_grad"]
-
-Phase = tuple[int, tuple[int, ...], tuple[int, ...]]  # its first output, its taps, where they read for it
+__all__ = ["correlate", "pays", "weight_grad"]
 
 BAND_BYTES = 128 * 1024  # of the rows of channels that are transposed at a time
 TASKS = 16  # at least, of a batch with enough images

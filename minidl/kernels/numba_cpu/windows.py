@@ -21,7 +21,7 @@ import numpy as np
 
 from minidl.array import Array
 from minidl.kernels.numba_cpu.moves import copy_rows
-from minidl.kernels.numba_cpu.tile import offset
+from minidl.kernels.numba_cpu.tile import VECTOR_BYTES, lanes_of, offset
 
 __all__ = ["Windows", "laid_out", "windows"]
 
@@ -61,6 +61,7 @@ def windows(
     rows: Sequence[int],
     columns: Sequence[int],
     itemsize: int,
+    beside: int = 0,
 ) -> Windows:
     """The layout for a batch of images.
 
@@ -72,13 +73,14 @@ def windows(
         rows: a(u), the source row of output row 0, for every u; may be negative.
         columns: b(v), likewise.
         itemsize: bytes of a number.
+        beside: other numbers that each pixel of the band brings into the cache.
     """
     channels, height, width = source
     out_height, out_width = output
     phases = sorted({a % stride[0] for a in rows})
     steps = [a // stride[0] for a in rows]
     first, spread = min(steps), max(steps) - min(steps)
-    per_row = channels * len(columns) * len(phases) * out_width * itemsize
+    per_row = (channels * len(columns) * len(phases) + beside) * out_width * itemsize
     band = max(1, min(out_height, BAND_BYTES // max(1, per_row) - spread))
     if batch * -(-out_height // band) < TASKS:
         band = max(1, -(-out_height // -(-TASKS // max(1, batch))))
@@ -89,7 +91,8 @@ def windows(
         kept = 0  # 1×1: the image is its own matrix of windows
         copy = height * width
     else:
-        copy = len(phases) * kept * out_width
+        lanes = VECTOR_BYTES // itemsize  # whole vectors, so that most loads of a tile are of one cache line
+        copy = -(-len(phases) * kept * out_width // lanes) * lanes
     offsets = [
         (channel * len(columns) + v) * copy + (phases.index(a % stride[0]) * kept + step - first) * out_width
         for channel in range(channels)
@@ -115,12 +118,14 @@ def laid_out(source, room, shape, columns, phases, first_row):
     channels, height, width, row_stride, column_stride, out_width, kept, first = shape
     if kept == 0:
         return offset(source, first_row * out_width)
-    target = room
     above = first_row + first
+    lanes = lanes_of(room)
+    copy = -(-len(phases) * kept * out_width // lanes) * lanes
     for channel in range(channels):
         image = offset(source, channel * height * width)
         for v in range(len(columns)):
             for p in range(len(phases)):
+                target = offset(room, (channel * len(columns) + v) * copy + p * kept * out_width)
                 begin = min(kept, max(0, -above))  # the first kept row that is inside
                 end = max(begin, min(kept, -((phases[p] - height) // row_stride) - above))
                 copy_rows(target, 0, 1, image, 0, 0, 0, 1, begin * out_width)
@@ -131,5 +136,4 @@ def laid_out(source, room, shape, columns, phases, first_row):
                     out_width,
                 )  # fmt: skip
                 copy_rows(offset(target, end * out_width), 0, 1, image, 0, 0, 0, 1, (kept - end) * out_width)
-                target = offset(target, kept * out_width)
     return room
