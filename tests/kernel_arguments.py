@@ -61,8 +61,14 @@ def conv_arguments(rng, dtype):
         oh, ow = h + 2 * padding[0] - 2, w + 2 * padding[1] - 2
     elif kind < 0.5:  # more filters than a vector register has numbers
         groups, cg, og = 1, int(rng.integers(33, 40)), int(rng.integers(16, 30))
-    elif kind < 0.75:  # depthwise: enough channels for the lanes of a vector, at times more than one
-        groups, cg, og = int(rng.integers(4, 20)), 1, int(rng.choice([1, 1, 2, 3]))
+    elif kind < 0.8:  # depthwise: enough channels for the lanes of a vector, at times more than one
+        groups, cg, og = int(rng.integers(4, 20)), 1, int(rng.integers(1, 4))
+        if rng.random() < 0.25:  # laid out in more than one band, and more than one image in a task
+            groups, n, h, w = 4, 9, h + 10, w + 440
+            oh, ow = (
+                output_size(s, k, st, p, d)
+                for s, k, st, p, d in zip((h, w), (kh, kw), stride, padding, dilation, strict=True)
+            )
     x = rng.standard_normal((n, groups * cg, h, w)).astype(dtype)
     weight = rng.standard_normal((groups * og, cg, kh, kw)).astype(dtype)
     bias = rng.standard_normal(groups * og).astype(dtype) if rng.random() < 0.5 else None

@@ -290,7 +290,7 @@ def _weight_grad_piece(
     first_channel = block * channels
     cg = all_channels // groups
     here = min(channels, cg - first_channel)
-    of_block = (here, shape[1], shape[2], shape[3], shape[4], shape[5], shape[6], shape[7])
+    of_block = (here, shape[1], shape[2], shape[3], shape[4], shape[5], shape[6])
     per_channel = taps // cg
     room_here = at(scratch, thread * scratch.shape[1])
     dy_turned = offset(room_here, room)

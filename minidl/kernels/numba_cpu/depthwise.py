@@ -34,7 +34,7 @@ from minidl.kernels.numba_cpu.tile import VECTOR_BYTES, Words, at, lanes_of, off
 __all__ = ["correlate", "pays", "weight_grad"]
 
 BAND_BYTES = 128 * 1024  # of the rows of channels that are transposed at a time
-TASKS = 16  # at least, of a batch with enough images
+TASKS = 8  # at least, of a batch with enough images
 MOST = 8  # filters of a channel; with more of them a product is quicker
 OUTPUTS = 8  # that are summed up at a time, so that no sum waits for itself
 
