@@ -54,25 +54,33 @@ def conv_arguments(rng, dtype):
     n, groups = batch(rng), int(rng.integers(1, 4))
     cg, og = (int(v) for v in rng.integers(1, 4, 2))
     kind = rng.random()
-    if kind < 0.3:  # the 3×3 convolution of many channels, which has an algorithm of its own
+    if kind < 0.2:  # the 3×3 convolution of many channels, which has an algorithm of its own
         (kh, kw), stride, dilation, groups = (3, 3), (1, 1), (1, 1), 1
         h, w, cg, og = (int(v) for v in (*rng.integers(4, 12, 2), *rng.integers(17, 40, 2)))
         padding = tuple(int(p) for p in rng.integers(0, 4, 2))
         n = int(rng.choice([0, 3, 20, 20]))
         oh, ow = h + 2 * padding[0] - 2, w + 2 * padding[1] - 2
-    elif kind < 0.5:  # more filters than a vector register has numbers
+    elif kind < 0.3:  # more filters than a vector register has numbers
         groups, cg, og = 1, int(rng.integers(33, 40)), int(rng.integers(16, 30))
-    elif kind < 0.7:  # so many channels and filters that the windows of small images are laid side by side
+    elif kind < 0.4:  # so many channels and filters that the windows of small images are laid side by side
         cg, og, groups = (*(int(v) for v in rng.integers(256, 300) // (kh * kw) + np.array([1, 40])), 1)
-    elif kind < 0.9:  # the 1×1 convolution, whose windows are the image
+    elif kind < 0.5:  # the 1×1 convolution, whose windows are the image
         (kh, kw), stride, padding, dilation = (1, 1), (1, 1), (0, 0), (1, 1)
         groups, cg, og, h, w = 1, *(int(v) for v in rng.integers(12, 30, 4))
         if rng.random() < 0.5:  # a product in blocks
-            cg, og, h, w = 28, 67, 43, 41
+            n, cg, og, h, w = 1, 28, 67, 43, 41
         oh, ow = h, w
+    elif kind < 0.65:  # depthwise: enough channels for the lanes of a vector, at times more than one
+        groups, cg, og = int(rng.integers(4, 20)), 1, int(rng.integers(1, 4))
+        if rng.random() < 0.25:  # laid out in more than one band, and more than one image in a task
+            groups, n, h, w = 4, 9, h + 10, w + 440
+            oh, ow = (
+                output_size(s, k, st, p, d)
+                for s, k, st, p, d in zip((h, w), (kh, kw), stride, padding, dilation, strict=True)
+            )
     x = rng.standard_normal((n, groups * cg, h, w)).astype(dtype)
     weight = rng.standard_normal((groups * og, cg, kh, kw)).astype(dtype)
-    bias = rng.standard_normal(groups * og).astype(dtype) if rng.random() < 0.5 else None
+    bias = rng.standard_normal(groups * og).astype(dtype) if og == 67 or rng.random() < 0.5 else None
     dy = rng.standard_normal((n, groups * og, oh, ow)).astype(dtype)
     return x, weight, bias, dy, (stride, padding, dilation, groups)
 

@@ -19,11 +19,12 @@ from minidl.array import Array, empty, zeros
 from minidl.kernels import conv
 from minidl.kernels.geometry import Pair, output_sizes
 from minidl.kernels.numba_cpu import columns as side_by_side
-from minidl.kernels.numba_cpu import fold, winograd
+from minidl.kernels.numba_cpu import depthwise, fold, winograd
 from minidl.kernels.numba_cpu.arguments import flat
 from minidl.kernels.numba_cpu.dots import add_dots
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.moves import transpose_padded
+from minidl.kernels.numba_cpu.phases import join, phases_of
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.strips import make_rows
 from minidl.kernels.numba_cpu.tasks import tasks
@@ -51,7 +52,13 @@ def conv2d(
     if y.size == 0 or weight.size == 0:
         y[...] = 0 if bias is None else bias.reshape(o, 1, 1)
         return y
-    _correlate(x, weight, bias, y, stride, *_shifts(kh, kw, padding, dilation), groups)
+    rows, columns = _shifts(kh, kw, padding, dilation)
+    if depthwise.pays(weight.shape, groups, weight.itemsize):
+        vertical, horizontal = (0, tuple(range(kh)), rows), (0, tuple(range(kw)), columns)
+        filters = weight.reshape(groups, o // groups, 1, kh * kw)
+        depthwise.correlate(x, filters, bias, y, stride, (vertical,), (horizontal,), kw)
+        return y
+    _correlate(x, weight, bias, y, stride, rows, columns, groups)
     return y
 
 
@@ -79,6 +86,12 @@ def conv2d_input_grad(
     if dx.size == 0 or dy.size == 0 or weight.size == 0:
         dx[...] = 0
         return dx
+    vertical = phases_of(input_shape[2], kh, stride[0], padding[0], dilation[0])
+    horizontal = phases_of(input_shape[3], kw, stride[1], padding[1], dilation[1])
+    if depthwise.pays(weight.shape, groups, weight.itemsize):
+        filters = weight.reshape(groups, 1, o // groups, kh * kw)
+        depthwise.correlate(dy, filters, None, dx, (1, 1), vertical, horizontal, kw)
+        return dx
     if stride == (1, 1) and fold.pays(cg * kh * kw, dy.itemsize, dx.shape[2:], dy.shape[2:]):
         fold.input_grad(np.ascontiguousarray(dy), np.ascontiguousarray(weight), dx, padding, dilation, groups)
         return dx
@@ -88,23 +101,23 @@ def conv2d_input_grad(
         side_by_side.input_grad(dy, weight, dx, stride, rows, columns)
         return dx
     turned = weight.reshape(groups, o // groups, cg, kh, kw).swapaxes(1, 2)  # (G, C/G, O/G, kh, kw)
-    vertical = _phases(input_shape[2], kh, stride[0], padding[0], dilation[0])
-    horizontal = _phases(input_shape[3], kw, stride[1], padding[1], dilation[1])
+    if len(vertical) == len(horizontal) == 1:
+        parts = dx[None, None]
+    else:
+        h, w = -(-dx.shape[2] // len(vertical)), -(-dx.shape[3] // len(horizontal))
+        parts = empty((len(vertical), len(horizontal), *dx.shape[:2], h, w), dx.dtype)
     for i, taps_u, rows in vertical:
         for j, taps_v, columns in horizontal:
-            phase = dx[:, :, i :: stride[0], j :: stride[1]]
             if not taps_u or not taps_v:
-                phase[...] = 0
+                parts[i, j] = 0
                 continue
             taps = turned[:, :, :, taps_u[0] : taps_u[-1] + 1 : _gap(taps_u)]
             taps = taps[..., taps_v[0] : taps_v[-1] + 1 : _gap(taps_v)].reshape(
                 groups * cg, o // groups, len(taps_u), len(taps_v)
             )
-            whole = stride == (1, 1)
-            part = dx if whole else empty(phase.shape, dx.dtype)
-            _correlate(dy, taps, None, part, (1, 1), rows, columns, groups)
-            if not whole:
-                phase[...] = part
+            _correlate(dy, taps, None, parts[i, j], (1, 1), rows, columns, groups)
+    if parts.shape[:2] != (1, 1):
+        join(parts, dx)
     return dx
 
 
@@ -130,20 +143,25 @@ def conv2d_weight_grad(
     n, _, h, w = x.shape
     if dy.size == 0 or x.size == 0 or o * cg == 0:
         return np.zeros(weight_shape, dy.dtype)
+    rows, columns = _shifts(kh, kw, padding, dilation)
+    if depthwise.pays(weight_shape, groups, x.itemsize):
+        return depthwise.weight_grad(dy, x, (kh, kw), stride, rows, columns)
     lanes = VECTOR_BYTES // x.itemsize
     few = o // groups < lanes  # filters: too few to fill a vector
-    blocks = min(cg, 8) if cg >= 32 else 1  # of channels
+    # blocks of channels: each transposes dy anew, so it has to be worth it
+    blocks = max(1, min(cg, 8, max(cg * kh * kw // 128, -(-4 // n)))) if cg >= 32 else 1
     channels = -(-cg // blocks)
     blocks = -(-cg // channels)
     pieces = min(n, -(-8 // (blocks * groups)))
-    rows, columns = _shifts(kh, kw, padding, dilation)
     three = _three_in_a_row(rows) == _three_in_a_row(columns) == 1
     if three and stride == (1, 1) and groups == 1 and winograd.pays(n, cg, o, oh, ow):
         return winograd.weight_grad(np.ascontiguousarray(dy), np.ascontiguousarray(x), rows[0], columns[0])
     if groups == 1 and side_by_side.pays(cg, o, (h, w), (oh, ow), stride, rows, columns):
         dy, x = np.ascontiguousarray(dy), np.ascontiguousarray(x)
         return side_by_side.weight_grad(dy, x, weight_shape, stride, rows, columns)
-    plan = windows(TASKS, (channels, h, w), (oh, ow), stride, rows, columns, x.itemsize)
+    plan = windows(
+        TASKS, (channels, h, w), (oh, ow), stride, rows, columns, x.itemsize, 0 if few else o // groups
+    )
     room = plan.size + lanes
     turned = 0 if few else -(-o // groups // lanes) * lanes * plan.band * ow  # dyᵀ of a band
     # Where filters are few, every sum is kept as a vector of partial ones.
@@ -183,19 +201,6 @@ def _shifts(kh: int, kw: int, padding: Pair, dilation: Pair) -> tuple[tuple[int,
     """Where each tap of the first output stands in the image: its row, its column."""
     rows = tuple(u * dilation[0] - padding[0] for u in range(kh))
     return rows, tuple(v * dilation[1] - padding[1] for v in range(kw))
-
-
-@functools.lru_cache(maxsize=512)
-def _phases(
-    size: int, kernel: int, stride: int, padding: int, dilation: int
-) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
-    """The phases of one axis of the input: (its first row, the taps that reach it, where they read dy)."""
-    phases = []
-    for first in range(min(stride, size)):
-        remainder = (first + padding) % stride
-        taps = tuple(u for u in range(kernel) if u * dilation % stride == remainder)
-        phases.append((first, taps, tuple((first + padding - u * dilation) // stride for u in taps)))
-    return phases
 
 
 def _gap(taps: tuple[int, ...]) -> int:
@@ -299,7 +304,7 @@ def _weight_grad_piece(
     first_channel = block * channels
     cg = all_channels // groups
     here = min(channels, cg - first_channel)
-    of_block = (here, shape[1], shape[2], shape[3], shape[4], shape[5], shape[6], shape[7])
+    of_block = (here, shape[1], shape[2], shape[3], shape[4], shape[5], shape[6])
     per_channel = taps // cg
     room_here = at(scratch, thread * scratch.shape[1])
     dy_turned = offset(room_here, room)
