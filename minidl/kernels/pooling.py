@@ -111,11 +111,16 @@ def check_winners(winners: Array, kernel_size: Pair) -> None:
     """Refuse winners that are no cell of a window.
 
     Raises:
-        IndexError: it names the largest one.
+        IndexError: it names the largest one, or the smallest.
     """
     cells = kernel_size[0] * kernel_size[1]
-    if winners.size and (largest := winners.max()) >= cells:
-        raise IndexError(f"max_pool2d_input_grad: expected winners from 0 to {cells - 1}, got {largest}")
+    if winners.size == 0:
+        return
+    worst = winners.max()
+    if worst < cells and winners.dtype.kind != "u":
+        worst = winners.min()
+    if not 0 <= worst < cells:
+        raise IndexError(f"max_pool2d_input_grad: expected winners from 0 to {cells - 1}, got {worst}")
 
 
 def winner_positions(

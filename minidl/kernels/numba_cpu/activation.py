@@ -11,6 +11,7 @@ from minidl.kernels.numba_cpu.exponential import exp
 from minidl.kernels.numba_cpu.exponential import tanh as tanh_of_one
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
+from minidl.kernels.numba_cpu.streams import is_far, stream_relu
 from minidl.kernels.numba_cpu.tasks import tasks
 
 __all__ = [
@@ -33,7 +34,7 @@ def relu(x: Array) -> tuple[Array, Array]:
     """As the reference."""
     y, positive = empty(x.shape, x.dtype), empty(x.shape, np.bool_)
     with POOL.team(x.size) as team:
-        _relu(flat(x), y.reshape(-1), positive.reshape(-1), team)
+        _relu(flat(x), y.reshape(-1), positive.reshape(-1), is_far(y), team)
     return y, positive
 
 
@@ -119,8 +120,11 @@ def piece(x: Array, number: int) -> Array:
 
 
 @tasks
-def _relu_piece(task, thread, x, y, positive):
+def _relu_piece(task, thread, x, y, positive, far):
     x, y, positive = piece(x, task), piece(y, task), piece(positive, task)
+    if far:
+        stream_relu(x, y, positive)
+        return
     zero = x.dtype.type(0)
     for i in range(len(x)):
         value = x[i]
@@ -129,8 +133,8 @@ def _relu_piece(task, thread, x, y, positive):
 
 
 @jit
-def _relu(x: Array, y: Array, positive: Array, team: int) -> None:
-    _relu_piece(team, pieces(x), (x, y, positive))
+def _relu(x: Array, y: Array, positive: Array, far: bool, team: int) -> None:
+    _relu_piece(team, pieces(x), (x, y, positive, far))
 
 
 @tasks
@@ -138,7 +142,8 @@ def _scale_where_piece(task, thread, dy, kept, scale, dx):
     dy, kept, dx = piece(dy, task), piece(kept, task), piece(dx, task)
     zero, factor = dy.dtype.type(0), dy.dtype.type(scale)
     for i in range(len(dy)):
-        dx[i] = dy[i] * factor if kept[i] else zero
+        value = dy[i] * factor  # of all: a load under a condition takes longer
+        dx[i] = value if kept[i] else zero
 
 
 @jit

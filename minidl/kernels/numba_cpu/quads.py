@@ -19,13 +19,13 @@ from numba.extending import intrinsic, overload
 from minidl.array import Array
 from minidl.kernels.numba_cpu.jit import jit
 
-__all__ = ["largest_row", "spread_row"]
+__all__ = ["Vectors", "largest_row", "spread_row"]
 
 INDEX, BYTE = ir.IntType(32), ir.IntType(8)
 
 
-class _Vectors:
-    """Words for vector instructions on arrays' elements."""
+class Vectors:
+    """Words for vector instructions on the elements of an intrinsic's array arguments."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, args: Any, lanes: int) -> None:
         self.context, self.builder, self.lanes = context, builder, lanes
@@ -39,16 +39,19 @@ class _Vectors:
         return self.builder.bitcast(self.builder.gep(data, [index]), vector.as_pointer()), kind.dtype.bitwidth
 
     def load(self, array: int, index: Any, lanes: int) -> Any:
+        """`lanes` elements from the one at `index` on."""
         place, bits = self.address(array, index, lanes)
         value = self.builder.load(place)
         value.align = bits // 8
         return value
 
     def store(self, value: Any, array: int, index: Any) -> None:
+        """Write a vector from there on."""
         place, bits = self.address(array, index, value.type.count)
         self.builder.store(value, place).align = bits // 8
 
     def shuffle(self, a: Any, b: Any, order: list[int]) -> Any:
+        """Lanes of both, by their numbers; b's follow a's."""
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INDEX, len(order)), order))
 
     def columns(self, array: int, index: Any) -> list[Any]:
@@ -57,6 +60,7 @@ class _Vectors:
         return [self.shuffle(row, row, list(range(k, 2 * self.lanes, 2))) for k in (0, 1)]
 
     def store_columns(self, left: Any, right: Any, array: int, index: Any) -> None:
+        """Write lanes of both in turn."""
         order = [lane + k * self.lanes for lane in range(self.lanes) for k in (0, 1)]
         self.store(self.shuffle(left, right, order), array, index)
 
@@ -67,7 +71,24 @@ class _Vectors:
         return wins, make.select(wins, second, first)
 
     def tap(self, number: int) -> Any:
+        """A constant byte in every lane."""
         return ir.Constant(ir.VectorType(BYTE, self.lanes), [number] * self.lanes)
+
+    def spread(self, value: Any) -> Any:
+        """One number in every lane."""
+        blank = ir.Constant(ir.VectorType(value.type, self.lanes), ir.Undefined)
+        first = self.builder.insert_element(blank, value, ir.Constant(INDEX, 0))
+        return self.shuffle(first, blank, [0] * self.lanes)
+
+    def resize(self, numbers: Any, bits: int) -> Any:
+        """Unsigned integers, one or a vector of them, with so many bits each."""
+        has = numbers.type.element if isinstance(numbers.type, ir.VectorType) else numbers.type
+        if has.width == bits:
+            return numbers
+        kind = ir.IntType(bits)
+        wanted = kind if has is numbers.type else ir.VectorType(kind, self.lanes)
+        change = self.builder.trunc if has.width > bits else self.builder.zext
+        return change(numbers, wanted)
 
 
 def _make_largest(lanes: int) -> Callable[..., None]:
@@ -81,7 +102,7 @@ def _make_largest(lanes: int) -> Callable[..., None]:
     @intrinsic
     def instructions(typing: Any, x: Any, top: Any, bottom: Any, y: Any, winners: Any, out: Any) -> Any:
         def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            vectors, select = _Vectors(context, builder, signature, args, lanes), builder.select
+            vectors, select = Vectors(context, builder, signature, args, lanes), builder.select
             _, top, bottom, _, _, out = args
             a_or_b, above = vectors.winner(*vectors.columns(0, top))
             c_or_d, below = vectors.winner(*vectors.columns(0, bottom))
@@ -111,7 +132,7 @@ def _make_spread(lanes: int) -> Callable[..., None]:
     @intrinsic
     def instructions(typing: Any, dy: Any, winners: Any, out: Any, dx: Any, top: Any, bottom: Any) -> Any:
         def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            vectors = _Vectors(context, builder, signature, args, lanes)
+            vectors = Vectors(context, builder, signature, args, lanes)
             _, _, out, _, top, bottom = args
             dys, taps = vectors.load(0, out, lanes), vectors.load(1, out, lanes)
             nothing = ir.Constant(dys.type, None)
