@@ -327,7 +327,7 @@ def test_a_wrong_vector_loop_differs_from_its_reference(name, kernel, file, func
     twins = importlib.import_module(f"minidl.kernels.numba_cpu.{file}")
     tasks = importlib.import_module("minidl.kernels.numba_cpu.tasks")
     options = importlib.import_module("minidl.kernels.numba_cpu.jit").OPTIONS
-    monkeypatch.setattr(tasks, "jit", lambda body, fastmath=frozenset(): numba.njit(**options)(body))
+    monkeypatch.setattr(tasks, "jit", lambda body, **_: numba.njit(**options)(body))
     bug = Bug(name, twins, function, old, new)
     own = {
         attribute: compiled

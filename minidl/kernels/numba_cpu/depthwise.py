@@ -16,7 +16,6 @@ from __future__ import annotations
 import functools
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -24,7 +23,7 @@ from numba.extending import intrinsic
 
 from minidl.array import Array, empty
 from minidl.kernels.numba_cpu.arguments import flat
-from minidl.kernels.numba_cpu.jit import jit
+from minidl.kernels.numba_cpu.jit import jit, part
 from minidl.kernels.numba_cpu.moves import lanes_to_planes, planes_to_lanes
 from minidl.kernels.numba_cpu.phases import Phase
 from minidl.kernels.numba_cpu.pool import POOL
@@ -288,7 +287,7 @@ _products9, _products3, _products1 = (_make_products(taps) for taps in (9, 3, 1)
 # -------------------------------------------------------------------- the loops around them
 
 
-@numba.njit(nogil=True)
+@part
 def _lay_out(x, image, channel, channels, groups, plan, first, rows, places, target):
     """The pixels that `rows` rows of each phase read, from row `first` on, into the grid at `target`."""
     (planes, height, width), _, stride, _, band, (down, across), (top, left) = plan
@@ -357,7 +356,7 @@ def _some_outputs(
                 )
 
 
-@numba.njit(nogil=True)
+@part
 def _sum_row(n, x, x_step, offsets, depth, w, bias, y, y_step):
     """N outputs of one row and phase. Some more are written: pixels of later rows, which come later."""
     j = 0

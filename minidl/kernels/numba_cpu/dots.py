@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from minidl.kernels.numba_cpu.jit import part
 from minidl.kernels.numba_cpu.tile import Words, lanes_of, offset
 
 __all__ = ["add_dots"]
@@ -78,7 +78,7 @@ _dots6, _dots2, _dots1 = (_make_dots(rows, TAPS) for rows in (6, 2, 1))
 _dots6_1, _dots2_1, _dots1_1 = (_make_dots(rows, 1) for rows in (6, 2, 1))
 
 
-@numba.njit(nogil=True)
+@part
 def add_dots(m, taps, n, a, a_row, b, b_rows, c, c_row):
     """Add the products of m rows of A with `taps` rows of B, n numbers long each, to C.
 

@@ -11,18 +11,29 @@ from typing import Any, TypeVar
 
 import numba
 
-__all__ = ["OPTIONS", "SUMS", "is_cached", "jit"]
+__all__ = ["OPTIONS", "SUMS", "is_cached", "jit", "part"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+NO_ENTRANCE: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 SUMS = frozenset({"reassoc", "nsz", "contract"})
 """What a loop may be allowed so that its sum runs in vector lanes; NaN and ∞ keep their meaning."""
 
 _folders: set[str] = set()  # where machine code is kept
 
 
-def jit(function: F, *, fastmath: frozenset[str] = frozenset()) -> F:
+def part(function: F) -> F:
+    """Compile as a part of other compiled functions, such as one that is given addresses.
+
+    It has no entrance from Python, which takes a quarter of the compiler's time: calling it from there
+    would crash.
+    """
+    compiled: F = numba.njit(nogil=True, **NO_ENTRANCE)(function)
+    return compiled
+
+
+def jit(function: F, *, fastmath: frozenset[str] = frozenset(), entrance: bool = True) -> F:
     """Compile at the first call with each combination of dtypes.
 
     The machine code is kept in a cache folder. Where none can be written, the function is compiled anew
@@ -31,8 +42,9 @@ def jit(function: F, *, fastmath: frozenset[str] = frozenset()) -> F:
     Args:
         function: the loops.
         fastmath: nothing, or `SUMS` where sums may be added up in another order than they are written.
+        entrance: False for what only compiled code calls, as `part`.
     """
-    options = {**OPTIONS, "fastmath": set(fastmath)}
+    options = {**OPTIONS, **({} if entrance else NO_ENTRANCE), "fastmath": set(fastmath)}
     try:
         compiled: Any = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # Numba found no folder to write to

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from minidl.kernels.numba_cpu.jit import part
 from minidl.kernels.numba_cpu.tile import VECTOR_BYTES, Words, get, lanes_of, offset, put
 
 __all__ = [
@@ -81,7 +81,7 @@ def _make_square(scattered: bool) -> Any:
 _square, _square_scattered = _make_square(False), _make_square(True)
 
 
-@numba.njit(nogil=True)
+@part
 def transpose_padded(source, source_row, target, rows, columns):
     """As `transpose`, into rows as long as whole vectors, and for any number of columns.
 
@@ -103,7 +103,7 @@ def transpose_padded(source, source_row, target, rows, columns):
     return target_row
 
 
-@numba.njit(nogil=True)
+@part
 def transpose(source, source_row, target, target_row, rows, columns):
     """target[j, i] = source[i, j] for i < rows, j < columns; both by their addresses and row distances.
 
@@ -120,7 +120,7 @@ def transpose(source, source_row, target, target_row, rows, columns):
             put(target, j * target_row + i, get(source, i * source_row + j))
 
 
-@numba.njit(nogil=True)
+@part
 def planes_to_lanes(source, source_row, planes, pixels, target, places):
     """target[places[j] + i] = source[i, j]: one vector for every pixel, with a lane for every plane.
 
@@ -137,7 +137,7 @@ def planes_to_lanes(source, source_row, planes, pixels, target, places):
                 put(target, get(places, j) + i, get(source, min(i, planes - 1) * source_row + j))
 
 
-@numba.njit(nogil=True)
+@part
 def lanes_to_planes(source, planes, pixels, target, target_row):
     """target[i, j] = source[j · lanes + i] for i < planes, j < pixels, and nothing written beyond."""
     lanes = lanes_of(source)
@@ -191,7 +191,7 @@ def _clear_vector(typing: Any, target: Any) -> Any:
     return types.void(target), build
 
 
-@numba.njit(nogil=True)
+@part
 def copy_row(target, source, shift, width, n):
     """target[j] = source[j + shift] for j < n; what lies outside 0 … width − 1 of the source counts as 0.
 
@@ -207,7 +207,7 @@ def copy_row(target, source, shift, width, n):
             _copy_lanes(offset(target, j), offset(source, here), -here, width - here)
 
 
-@numba.njit(nogil=True)
+@part
 def copy_run(target, source, n):
     """target[j] = source[j] for j < n, and nothing written beyond."""
     lanes = lanes_of(source)
@@ -253,7 +253,7 @@ def _copy_even_lanes(typing: Any, target: Any, source: Any, n: Any) -> Any:
     return types.void(source, source, types.intp), build
 
 
-@numba.njit(nogil=True)
+@part
 def _clear(target, n):
     """Write zeros up to target[n − 1], in whole vectors."""
     lanes = lanes_of(target)
@@ -263,7 +263,7 @@ def _clear(target, n):
         _clear_vector(offset(target, j))
 
 
-@numba.njit(nogil=True)
+@part
 def copy_rows(target, target_row, rows, source, source_row, shift, width, stride, n):
     """target[i · target_row + j] = source[i · source_row + j · stride + shift] for i < rows, j < n.
 
@@ -310,7 +310,7 @@ def _interleave_lanes(typing: Any, target: Any, left: Any, right: Any) -> Any:
     return types.void(target, target, target), build
 
 
-@numba.njit(nogil=True)
+@part
 def interleave(target, source, distance, rows, n):
     """target[j · rows + i] = source[i · distance + j], up to target[n − 1]: one row of several.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numba
 
+from minidl.kernels.numba_cpu.jit import part
 from minidl.kernels.numba_cpu.tile import BY_COLUMN, BY_ROW, ROWS, lanes_of, make_tile, offset
 
 __all__ = ["make_rows"]
@@ -79,4 +80,4 @@ def _make_strip(rows: int, gather_a: bool, gather_b: bool) -> Any:
 
     # Cached machine code calls its parts by name: two strips of one name would be taken for each other.
     strip.__qualname__ = f"strip_of_{rows}{'_gather_a' * gather_a}{'_gather_b' * gather_b}"
-    return numba.njit(nogil=True)(strip)
+    return part(strip)

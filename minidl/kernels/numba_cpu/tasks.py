@@ -158,7 +158,7 @@ def tasks(body: Any, *, fastmath: frozenset[str] = frozenset()) -> Any:
     `team` is the address of the team's memory, and 0 runs all tasks here. (`fastmath` as in `jit`.)
     The attribute `body` is the plain Python function.
     """
-    compiled_body = jit(body, fastmath=fastmath)
+    compiled_body = jit(body, fastmath=fastmath, entrance=False)
 
     @intrinsic
     def pack(typing: Any, arguments: Any) -> Any:

@@ -17,10 +17,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from minidl.array import Array
+from minidl.kernels.numba_cpu.jit import part
 from minidl.kernels.numba_cpu.moves import copy_rows
 from minidl.kernels.numba_cpu.tile import VECTOR_BYTES, lanes_of, offset
 
@@ -118,7 +118,7 @@ def windows(
     )
 
 
-@numba.njit(nogil=True)
+@part
 def laid_out(source, room, shape, columns, phases, first_row):
     """Where the windows of the band from `first_row` on stand: in `room`, copied there from the image at
     `source`; or in the image itself, where nothing has to be moved.

@@ -18,14 +18,13 @@ from __future__ import annotations
 import functools
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from minidl.array import Array, empty
-from minidl.kernels.numba_cpu.jit import jit
+from minidl.kernels.numba_cpu.jit import jit, part
 from minidl.kernels.numba_cpu.moves import copy_row, transpose_padded
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.strips import make_rows
@@ -282,7 +281,7 @@ def _weight_from(task, thread, sums, dw):
 # -------------------------------------------------------------------- the loops around them
 
 
-@numba.njit(nogil=True)
+@part
 def _input_block(x, image, images, first, place, lines, v):
     """V of a block: rows of tiles from `first` on, of `images` images from `image` on."""
     row, column, _, rows, _, across, room, line = place
