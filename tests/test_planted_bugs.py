@@ -226,7 +226,7 @@ NUMBA_BUGS = [
     ("a compiled batch norm that always moves with its input", "batch_norm_input_grad", "_backward_block", "if of_batch else 0.0", "if True else 0.0"),
     ("a compiled batch norm of short images that loses pixels", "batch_norm", "_fold", "(c + 1) * pixels", "c * pixels + 1"),
     ("a compiled dγ without x̂", "batch_norm_input_grad", "_products", "part[i] * (other[i] - mean)", "part[i]"),
-    ("compiled sums of rows without the last row", "sum_rows", "_add_rows", "while i < last:", "while i < last - 1:"),
+    ("compiled sums of rows without the last row", "sum_rows", "add_rows", "while i < last:", "while i < last - 1:"),
     ("compiled sums of rows that lose a piece", "sum_rows", "_sum_rows", "partial[0, j] += partial[piece, j]", "partial[0, j] += 0"),
     ("compiled sums of channels with the first image alone", "sum_channels", "_sum_channel", "range(len(x))", "range(min(1, len(x)))"),
     ("compiled sums of channels that forget what a run added", "sum_channels", "add_up", "total += value", "total = value"),

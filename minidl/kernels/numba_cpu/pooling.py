@@ -62,8 +62,9 @@ def make_plan(
 
 
 def _of_windows(dy: Array, winners: Array, input_shape: tuple[int, ...], *window: Any) -> bool:
-    sizes = output_sizes(input_shape, *window)
-    return winners.dtype.kind in "iu" and dy.shape == winners.shape == (*input_shape[:2], *sizes)
+    plan = make_plan(tuple(input_shape), *window)
+    shape = (*input_shape[:2], *plan.shape[2:])
+    return winners.dtype.kind in "iu" and dy.shape == winners.shape == shape
 
 
 @pooling.max_pool2d.register(np.ndarray)

@@ -24,7 +24,7 @@ def larger(a: float, b: float) -> float:
 
 @intrinsic
 def _larger_instruction(typing: Any, a: Any, b: Any) -> Any:
-    """LLVM's own maximum, which it may take in any order (`nsz`: of 0 and −0 either will do; `nnan`: as above).
+    """LLVM's own maximum, taken in any order (`nsz`: of 0 and −0 either will do; `nnan`: as above).
 
     Then many maxima run side by side in vector lanes, which Python's `max` does not allow.
     """
