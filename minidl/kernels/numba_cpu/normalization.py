@@ -17,6 +17,7 @@ from minidl.kernels import normalization
 from minidl.kernels.numba_cpu.arguments import where
 from minidl.kernels.numba_cpu.jit import SUMS, jit
 from minidl.kernels.numba_cpu.pool import POOL
+from minidl.kernels.numba_cpu.streams import is_far, stream_gradient
 from minidl.kernels.numba_cpu.sums import RUN, add_rows, add_up
 from minidl.kernels.numba_cpu.tasks import tasks
 
@@ -110,7 +111,8 @@ def batch_norm_input_grad(
             )
         else:
             runs = (len(x), channels, x.size // (len(x) * channels))
-            _backward(dy.reshape(runs), x.reshape(runs), *given, dx.reshape(runs), dgamma, dbeta, team)
+            far = is_far(dx, runs[2])
+            _backward(dy.reshape(runs), x.reshape(runs), *given, dx.reshape(runs), dgamma, dbeta, far, team)
     return dx, dgamma, dbeta
 
 
@@ -157,13 +159,13 @@ def _forward_channel(task, thread, x, mean, var, gamma, beta, eps, measure, y):
 @jit
 def _backward(
     dy: Array, x: Array, mean: Array, var: Array, gamma: Array, eps: float, of_batch: bool,
-    dx: Array, dgamma: Array, dbeta: Array, team: int,
+    dx: Array, dgamma: Array, dbeta: Array, far: bool, team: int,
 ) -> None:  # fmt: skip
-    _backward_channel(team, x.shape[1], (dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta))
+    _backward_channel(team, x.shape[1], (dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta, far))
 
 
 @tasks
-def _backward_channel(task, thread, dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta):
+def _backward_channel(task, thread, dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta, far):
     n = x.shape[0] * x.shape[2]
     total, products = 0.0, 0.0
     for image in range(len(x)):
@@ -174,16 +176,12 @@ def _backward_channel(task, thread, dy, x, mean, var, gamma, eps, of_batch, dx, 
     scale = gamma[task] / std
     slope, shift = (scale * products / (n * std * std), scale * total / n) if of_batch else (0.0, 0.0)
     kind = x.dtype.type
+    numbers = mean[task], kind(scale), kind(slope), kind(shift)
     for image in range(len(x)):
-        _gradient(
-            dy[image, task],
-            x[image, task],
-            mean[task],
-            kind(scale),
-            kind(slope),
-            kind(shift),
-            dx[image, task],
-        )
+        if far:
+            stream_gradient(dy[image, task], x[image, task], *numbers, dx[image, task])
+        else:
+            _gradient(dy[image, task], x[image, task], *numbers, dx[image, task])
 
 
 @functools.partial(jit, fastmath=SUMS)
