@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple, Self
@@ -140,6 +141,8 @@ class Module:
         Raises:
             DTypeError: it names this module, the dtypes that it takes, and the one it was given.
         """
+        if type(x) is np.ndarray and x.dtype in FLOATS:  # the usual case, made short
+            return
         masked = isinstance(x, np.ma.MaskedArray)  # its products and sums leave out what is masked
         if masked or not isinstance(getattr(x, "dtype", None), np.dtype):
             raise DTypeError(f"{self.label()}: expected an array as {what}, got {type(x).__name__}")
@@ -156,13 +159,7 @@ class Module:
             DTypeError: the input is no array of float32 or float64.
         """
         self.check_array(x, what)
-        any_rank = expected[0] == "*"
-        sizes = expected[1:] if any_rank else expected
-        shape = x.shape[-len(sizes) :] if any_rank else x.shape
-        fits = len(shape) == len(sizes) and all(
-            isinstance(size, str) or size == given for size, given in zip(sizes, shape, strict=True)
-        )
-        if not fits:
+        if not _fits(x.shape, expected):
             names = ", ".join(str(size) for size in expected) + ("," if len(expected) == 1 else "")
             raise ShapeError(f"{self.label()}: expected {what} ({names}), got {x.shape}")
 
@@ -388,6 +385,17 @@ class Module:
         from minidl.nn.summary import summary_table
 
         print(summary_table(self, input_shape))
+
+
+@functools.lru_cache(maxsize=1024)  # the same few shapes come at every step
+def _fits(shape: tuple[int, ...], expected: tuple[int | str, ...]) -> bool:
+    """Whether a shape is what `check_input` expects."""
+    any_rank = expected[0] == "*"
+    sizes = expected[1:] if any_rank else expected
+    given = shape[-len(sizes) :] if any_rank else shape
+    return len(given) == len(sizes) and all(
+        isinstance(size, str) or size == has for size, has in zip(sizes, given, strict=True)
+    )
 
 
 def _as_array(values: Any) -> Array:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 from minidl import kernels
 from minidl.array import Array
 from minidl.errors import ShapeError
@@ -22,6 +20,7 @@ class _Pool2d(Module):
     padding: Pair
     dilation: Pair = (1, 1)
     ceil_mode: bool
+    _fitting: tuple[int, ...] = ()  # the last shape that was checked
 
     def _set_window(self, kernel_size: Size2d, stride: Size2d | None, padding: Size2d) -> None:
         name = type(self).__name__
@@ -37,11 +36,12 @@ class _Pool2d(Module):
 
     def _check_fits(self, x: Array) -> None:
         self.check_input(x, "N", "C", "H", "W")
-        window = (self.kernel_size, self.stride, self.padding, self.dilation)
-        _check_window(self.label(), x.shape, *window, self.ceil_mode)
+        if x.shape != self._fitting:  # the same few shapes come at every step
+            window = (self.kernel_size, self.stride, self.padding, self.dilation)
+            _check_window(self.label(), x.shape, *window, self.ceil_mode)
+            self._fitting = x.shape
 
 
-@functools.lru_cache(maxsize=512)  # the same few shapes come at every step; an error is not remembered
 def _check_window(
     who: str,
     input_shape: tuple[int, ...],

@@ -227,6 +227,20 @@ def _largest(x: Array, y: Array, winners: Array, layout: Any, images: int, n: in
     _largest_task(team, n, (x, y, winners, layout, images))
 
 
-def largest(x: Array, y: Array, winners: Array, layout: Layout, images: int, n: int, team: int) -> None:
-    """The maxima and the winners of every window, with so many images to each of n tasks."""
-    _largest(x, y, winners, layout, images, n, team)
+def largest(
+    x: Array, y: Array, winners: Array, sizes: tuple[Pair, Pair], window: tuple[Pair, ...], images: int,
+    n: int, team: int,
+) -> None:  # fmt: skip
+    """The maxima and the winners of every window.
+
+    Args:
+        x: the images of one channel, one after the other in a row.
+        y: takes the maxima.
+        winners: takes the winners.
+        sizes: of an image and of an output.
+        window: kernel_size, stride, padding and dilation.
+        images: so many make a task.
+        n: how many tasks there are.
+        team: of the pool.
+    """
+    _largest(x, y, winners, layout(*sizes, *window), images, n, team)

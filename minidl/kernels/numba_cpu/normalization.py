@@ -17,13 +17,14 @@ from minidl.kernels import normalization
 from minidl.kernels.numba_cpu.arguments import where
 from minidl.kernels.numba_cpu.jit import SUMS, jit
 from minidl.kernels.numba_cpu.pool import POOL
-from minidl.kernels.numba_cpu.sums import RUN, add_up
+from minidl.kernels.numba_cpu.streams import is_far, stream_gradient
+from minidl.kernels.numba_cpu.sums import RUN, add_rows, add_up
 from minidl.kernels.numba_cpu.tasks import tasks
 
 __all__ = ["batch_norm", "batch_norm_fixed", "batch_norm_input_grad"]
 
 SHORT = 32  # pixels per channel below which an image is better read as a vector
-COLUMNS = 256  # of vectors, per task
+PIECE = 32_768  # numbers of one task
 
 
 def _per_channel(x: Array, *more: Any) -> bool:
@@ -63,7 +64,18 @@ def _run(
     with POOL.team(8 * x.size) as team:
         if x.size < len(x) * len(mean) * SHORT:
             shape = (len(x), x.size // len(x))
-            _forward_columns(x.reshape(shape), mean, var, gamma, beta, eps, measure, y.reshape(shape), team)
+            _forward_columns(
+                x.reshape(shape),
+                mean,
+                var,
+                gamma,
+                beta,
+                eps,
+                measure,
+                y.reshape(shape),
+                _pieces(*shape),
+                team,
+            )
         else:
             runs = (len(x), len(mean), x.size // (len(x) * len(mean)))
             _forward(x.reshape(runs), mean, var, gamma, beta, eps, measure, y.reshape(runs), team)
@@ -83,17 +95,30 @@ def batch_norm_input_grad(
     dgamma, dbeta = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
     gamma = np.ones(channels, x.dtype) if gamma is None else np.ascontiguousarray(gamma)
     x, dy, mean, var = (np.ascontiguousarray(array) for array in (x, dy, mean, var))
+    given = (mean, var, gamma, eps, of_batch)
     with POOL.team(8 * x.size) as team:
         if x.size < len(x) * channels * SHORT:
-            shape: tuple[int, ...] = (len(x), x.size // len(x))
-            backward = _backward_columns
+            rows = (len(x), x.size // len(x))
+            _backward_columns(
+                dy.reshape(rows),
+                x.reshape(rows),
+                *given,
+                dx.reshape(rows),
+                dgamma,
+                dbeta,
+                _pieces(*rows),
+                team,
+            )
         else:
-            shape, backward = (len(x), channels, x.size // (len(x) * channels)), _backward
-        backward(
-            dy.reshape(shape), x.reshape(shape), mean, var, gamma, eps, of_batch,
-            dx.reshape(shape), dgamma, dbeta, team,
-        )  # fmt: skip
+            runs = (len(x), channels, x.size // (len(x) * channels))
+            far = is_far(dx, runs[2])
+            _backward(dy.reshape(runs), x.reshape(runs), *given, dx.reshape(runs), dgamma, dbeta, far, team)
     return dx, dgamma, dbeta
+
+
+def _pieces(rows: int, columns: int) -> int:
+    """How many tasks the rows make. It depends on the shape alone, and with it how the sums are added up."""
+    return max(1, min(64, rows, rows * columns // PIECE))
 
 
 # -------------------------------------------------------------------- images: a task is a channel
@@ -134,13 +159,13 @@ def _forward_channel(task, thread, x, mean, var, gamma, beta, eps, measure, y):
 @jit
 def _backward(
     dy: Array, x: Array, mean: Array, var: Array, gamma: Array, eps: float, of_batch: bool,
-    dx: Array, dgamma: Array, dbeta: Array, team: int,
+    dx: Array, dgamma: Array, dbeta: Array, far: bool, team: int,
 ) -> None:  # fmt: skip
-    _backward_channel(team, x.shape[1], (dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta))
+    _backward_channel(team, x.shape[1], (dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta, far))
 
 
 @tasks
-def _backward_channel(task, thread, dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta):
+def _backward_channel(task, thread, dy, x, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta, far):
     n = x.shape[0] * x.shape[2]
     total, products = 0.0, 0.0
     for image in range(len(x)):
@@ -151,16 +176,12 @@ def _backward_channel(task, thread, dy, x, mean, var, gamma, eps, of_batch, dx, 
     scale = gamma[task] / std
     slope, shift = (scale * products / (n * std * std), scale * total / n) if of_batch else (0.0, 0.0)
     kind = x.dtype.type
+    numbers = mean[task], kind(scale), kind(slope), kind(shift)
     for image in range(len(x)):
-        _gradient(
-            dy[image, task],
-            x[image, task],
-            mean[task],
-            kind(scale),
-            kind(slope),
-            kind(shift),
-            dx[image, task],
-        )
+        if far:
+            stream_gradient(dy[image, task], x[image, task], *numbers, dx[image, task])
+        else:
+            _gradient(dy[image, task], x[image, task], *numbers, dx[image, task])
 
 
 @functools.partial(jit, fastmath=SUMS)
@@ -201,22 +222,77 @@ def _gradient(dy: Array, x: Array, mean: float, scale: float, slope: float, shif
         dx[i] = dy[i] * scale - ((x[i] - mean) * slope + shift)
 
 
-# -------------------------------------------------------------------- vectors: a task is some columns
+# -------------------------------------------------------------------- vectors: a task is some rows
 
 
 @jit
-def _fold(columns: Array, pixels: int, share: float, channels: Array) -> None:
-    """Add up each channel's columns, and scale the sum."""
+def _rows_of(task: int, pieces: int, rows: int) -> tuple[int, int]:
+    """The first row of a task, and the one after its last."""
+    return task * rows // pieces, (task + 1) * rows // pieces
+
+
+@tasks
+def _sum_piece(task, thread, x, partial):
+    first, last = _rows_of(task, len(partial), len(x))
+    add_rows(x, first, last, partial[task])
+
+
+@tasks
+def _square_piece(task, thread, x, mean, partial):
+    """Σ (x − mean)² of every column, two rows at a time."""
+    first, last = _rows_of(task, len(partial), len(x))
+    total, i = partial[task], first
+    while i + 2 <= last:
+        a, b = x[i], x[i + 1]
+        for j in range(len(total)):
+            total[j] += (a[j] - mean[j]) * (a[j] - mean[j]) + (b[j] - mean[j]) * (b[j] - mean[j])
+        i += 2
+    if i < last:
+        a = x[i]
+        for j in range(len(total)):
+            total[j] += (a[j] - mean[j]) * (a[j] - mean[j])
+
+
+@tasks
+def _product_piece(task, thread, dy, x, mean, partial):
+    """Σ dy (x − mean), likewise.
+
+    Two rows, because LLVM runs a loop over several arrays in vector lanes only after it found that they do
+    not overlap, and it looks at a few pairs at most.
+    """
+    first, last = _rows_of(task, len(partial), len(x))
+    total, i = partial[task], first
+    while i + 2 <= last:
+        a, b, p, q = x[i], x[i + 1], dy[i], dy[i + 1]
+        for j in range(len(total)):
+            total[j] += p[j] * (a[j] - mean[j]) + q[j] * (b[j] - mean[j])
+        i += 2
+    if i < last:
+        a, p = x[i], dy[i]
+        for j in range(len(total)):
+            total[j] += p[j] * (a[j] - mean[j])
+
+
+@jit
+def _fold(partial: Array, share: float, channels: Array) -> None:
+    """Add up what the tasks found, and each channel's columns; scale the sum."""
+    pixels = partial.shape[1] // len(channels)
+    total = partial[0]
+    for piece in range(1, len(partial)):
+        row = partial[piece]
+        for j in range(len(total)):
+            total[j] += row[j]
     for c in range(len(channels)):
-        total = 0.0
+        value = 0.0
         for j in range(c * pixels, (c + 1) * pixels):
-            total += columns[j]
-        channels[c] = total * share
+            value += total[j]
+        channels[c] = value * share
 
 
 @jit
-def _spread(channels: Array, pixels: int, columns: Array) -> None:
+def _spread(channels: Array, columns: Array) -> None:
     """Give each channel's number to all of its columns."""
+    pixels = len(columns) // len(channels)
     for c in range(len(channels)):
         for j in range(c * pixels, (c + 1) * pixels):
             columns[j] = channels[c]
@@ -224,82 +300,53 @@ def _spread(channels: Array, pixels: int, columns: Array) -> None:
 
 @jit
 def _forward_columns(
-    x: Array,
-    mean: Array,
-    var: Array,
-    gamma: Array,
-    beta: Array,
-    eps: float,
-    measure: bool,
-    y: Array,
-    team: int,
-) -> None:
-    pixels = x.shape[1] // len(mean)
-    block = -(-COLUMNS // pixels)
-    _forward_block(team, -(-len(mean) // block), (x, block, pixels, mean, var, gamma, beta, eps, measure, y))
+    x: Array, mean: Array, var: Array, gamma: Array, beta: Array, eps: float, measure: bool, y: Array,
+    pieces: int, team: int,
+) -> None:  # fmt: skip
+    width, share = x.shape[1], len(mean) / x.size
+    middle, scale, shift = np.empty(width, x.dtype), np.empty(width, x.dtype), np.empty(width, x.dtype)
+    if measure:
+        partial = np.zeros((pieces, width))
+        _sum_piece(team, pieces, (x, partial))
+        _fold(partial, share, mean)
+    _spread(mean, middle)
+    if measure:
+        partial = np.zeros((pieces, width))
+        _square_piece(team, pieces, (x, middle, partial))
+        _fold(partial, share, var)
+    _spread(var, scale)
+    _spread(gamma, shift)
+    for j in range(width):
+        scale[j] = shift[j] / x.dtype.type(math.sqrt(scale[j] + eps))
+    _spread(beta, shift)
+    _normalise_piece(team, pieces, (x, middle, scale, shift, y, pieces))
 
 
 @tasks
-def _forward_block(task, thread, x, block, pixels, mean, var, gamma, beta, eps, measure, y):
-    some = slice(task * block, (task + 1) * block)
-    mean, var, gamma, beta = mean[some], var[some], gamma[some], beta[some]
-    some = slice(task * block * pixels, (task + 1) * block * pixels)
-    width = len(mean) * pixels
-    middle, scale, shift, total = x[0, some].copy(), x[0, some].copy(), x[0, some].copy(), np.zeros(width)
-    if measure:
-        for i in range(len(x)):
-            row = x[i, some]
-            for j in range(width):
-                total[j] += row[j]
-        _fold(total, pixels, 1 / (len(x) * pixels), mean)
-    _spread(mean, pixels, middle)
-    if measure:
-        total[:] = 0
-        for i in range(len(x)):
-            row = x[i, some]
-            for j in range(width):
-                total[j] += (row[j] - middle[j]) * (row[j] - middle[j])
-        _fold(total, pixels, 1 / (len(x) * pixels), var)
-    _spread(var, pixels, scale)
-    _spread(gamma, pixels, shift)
-    for j in range(width):
-        scale[j] = shift[j] / x.dtype.type(math.sqrt(scale[j] + eps))
-    _spread(beta, pixels, shift)
-    for i in range(len(x)):
-        row, result = x[i, some], y[i, some]
-        for j in range(width):
+def _normalise_piece(task, thread, x, middle, scale, shift, y, pieces):
+    first, last = _rows_of(task, pieces, len(x))
+    for i in range(first, last):
+        row, result = x[i], y[i]
+        for j in range(len(row)):
             result[j] = (row[j] - middle[j]) * scale[j] + shift[j]
 
 
 @jit
 def _backward_columns(
     dy: Array, x: Array, mean: Array, var: Array, gamma: Array, eps: float, of_batch: bool,
-    dx: Array, dgamma: Array, dbeta: Array, team: int,
+    dx: Array, dgamma: Array, dbeta: Array, pieces: int, team: int,
 ) -> None:  # fmt: skip
-    pixels = x.shape[1] // len(mean)
-    block = -(-COLUMNS // pixels)
-    _backward_block(
-        team, -(-len(mean) // block),
-        (dy, x, block, pixels, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta),
-    )  # fmt: skip
-
-
-@tasks
-def _backward_block(task, thread, dy, x, block, pixels, mean, var, gamma, eps, of_batch, dx, dgamma, dbeta):
-    some = slice(task * block, (task + 1) * block)
-    mean, var, gamma, dgamma, dbeta = mean[some], var[some], gamma[some], dgamma[some], dbeta[some]
-    some = slice(task * block * pixels, (task + 1) * block * pixels)
-    width = len(mean) * pixels
-    middle, scale, slope, shift = x[0, some].copy(), x[0, some].copy(), x[0, some].copy(), x[0, some].copy()
-    total, products = np.zeros(width), np.zeros(width)
-    _spread(mean, pixels, middle)
-    for i in range(len(x)):
-        upstream, row = dy[i, some], x[i, some]
-        for j in range(width):
-            total[j] += upstream[j]
-            products[j] += upstream[j] * (row[j] - middle[j])
-    _fold(total, pixels, 1.0, dbeta)
-    _fold(products, pixels, 1.0, dgamma)
+    width = x.shape[1]
+    pixels = width // len(mean)
+    middle, scale = np.empty(width, x.dtype), np.empty(width, x.dtype)
+    slope, shift = np.empty(width, x.dtype), np.empty(width, x.dtype)
+    _spread(mean, middle)
+    partial = np.zeros((pieces, width))
+    _sum_piece(team, pieces, (dy, partial))
+    _fold(partial, 1.0, dbeta)
+    partial = np.zeros((pieces, width))
+    _product_piece(team, pieces, (dy, x, middle, partial))
+    _fold(partial, 1.0, dgamma)
     for c in range(len(mean)):
         std = math.sqrt(var[c] + eps)
         factor = gamma[c] / std
@@ -309,7 +356,13 @@ def _backward_block(task, thread, dy, x, block, pixels, mean, var, gamma, eps, o
             slope[j] = share * dgamma[c] / (std * std)
             shift[j] = share * dbeta[c]
         dgamma[c] /= std
-    for i in range(len(x)):
-        upstream, row, result = dy[i, some], x[i, some], dx[i, some]
-        for j in range(width):
+    _gradient_piece(team, pieces, (dy, x, middle, scale, slope, shift, dx, pieces))
+
+
+@tasks
+def _gradient_piece(task, thread, dy, x, middle, scale, slope, shift, dx, pieces):
+    first, last = _rows_of(task, pieces, len(x))
+    for i in range(first, last):
+        upstream, row, result = dy[i], x[i], dx[i]
+        for j in range(len(row)):
             result[j] = upstream[j] * scale[j] - ((row[j] - middle[j]) * slope[j] + shift[j])

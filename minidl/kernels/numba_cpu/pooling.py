@@ -16,11 +16,11 @@ from minidl.kernels import pooling
 from minidl.kernels.geometry import Pair, output_sizes
 from minidl.kernels.numba_cpu.arguments import flat, where
 from minidl.kernels.numba_cpu.jit import jit
-from minidl.kernels.numba_cpu.maxima import largest, layout
+from minidl.kernels.numba_cpu.maxima import largest
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.quads import largest_row, spread_row
 from minidl.kernels.numba_cpu.tasks import tasks
-from minidl.kernels.numba_cpu.winners import corners, give_back
+from minidl.kernels.numba_cpu.winners import give_back
 
 __all__ = ["TASK", "Plan", "make_plan", "max_pool2d", "max_pool2d_input_grad"]
 
@@ -62,8 +62,9 @@ def make_plan(
 
 
 def _of_windows(dy: Array, winners: Array, input_shape: tuple[int, ...], *window: Any) -> bool:
-    sizes = output_sizes(input_shape, *window)
-    return winners.dtype.kind in "iu" and dy.shape == winners.shape == (*input_shape[:2], *sizes)
+    plan = make_plan(tuple(input_shape), *window)
+    shape = (*input_shape[:2], *plan.shape[2:])
+    return winners.dtype.kind in "iu" and dy.shape == winners.shape == shape
 
 
 @pooling.max_pool2d.register(np.ndarray)
@@ -81,8 +82,8 @@ def max_pool2d(
             if plan.simple:
                 _max_simple(*arrays, plan.shape, *how)
             else:
-                places = layout(x.shape[2:], plan.shape[2:], kernel_size, stride, padding, dilation)
-                largest(*arrays, places, *how)
+                window = (kernel_size, stride, padding, dilation)
+                largest(*arrays, (x.shape[2:], plan.shape[2:]), window, *how)
     return y, winners
 
 
@@ -109,7 +110,7 @@ def max_pool2d_input_grad(
                 _spread_simple(*arrays, plan.shape, *how)
             else:
                 window = (kernel_size, stride, padding, dilation)
-                give_back(*arrays, corners(dx.shape[2:], plan.shape[2:], *window), *how)
+                give_back(*arrays, (dx.shape[2:], plan.shape[2:]), window, *how)
     return dx
 
 

@@ -16,13 +16,14 @@ from minidl.kernels.numba_cpu.arguments import alike, where
 from minidl.kernels.numba_cpu.exponential import exp
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
-from minidl.kernels.numba_cpu.rows import add_up, dot, exponentials, shift
+from minidl.kernels.numba_cpu.rows import add_up, dot, exponentials, shift, shifted_exponentials
 from minidl.kernels.numba_cpu.tasks import tasks
 
 __all__ = ["softmax", "softmax_input_grad"]
 
 PIECE = 8_192  # numbers of one task, about
 WIDTH = 256  # sums that advance together
+SHORT = 64  # numbers of a row below which a loop over it alone takes longer to begin than to run
 COST = 12  # operations per number, an exponential among them
 
 
@@ -81,9 +82,13 @@ def height_of(n: int) -> int:
 def _some_rows(task, thread, x, y, kept):
     height, one = height_of(x.shape[1]), x.dtype.type(1)
     first, last = task * height, min((task + 1) * height, len(x))
-    for i in range(first, last):
-        shift(x[i], y[i])
-    exponentials(y[first:last].reshape(-1))  # of all rows at once, which may be short
+    if x.shape[1] < SHORT:
+        for i in range(first, last):
+            shift(x[i], y[i])
+        exponentials(y[first:last].reshape(-1))  # of all rows at once
+    else:
+        for i in range(first, last):
+            shifted_exponentials(x[i], y[i])
     for i in range(first, last):
         result, again = y[i], kept[i]
         factor = one / add_up(result)

@@ -4,28 +4,52 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
 
 from minidl.array import Array
 from minidl.kernels.numba_cpu.exponential import exp
 from minidl.kernels.numba_cpu.jit import SUMS, jit
 
-__all__ = ["add_up", "dot", "exponentials", "largest_of", "shift"]
+__all__ = ["add_up", "dot", "exponentials", "larger", "largest_of", "shift", "shifted_exponentials"]
+
+
+def larger(a: float, b: float) -> float:
+    """The larger of two numbers; where one is NaN, either."""
+    return b if b > a else a
+
+
+@intrinsic
+def _larger_instruction(typing: Any, a: Any, b: Any) -> Any:
+    """LLVM's own maximum, taken in any order (`nsz`: of 0 and −0 either will do; `nnan`: as above).
+
+    Then many maxima run side by side in vector lanes, which Python's `max` does not allow.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(args[0].type, [args[0].type] * 2)
+        name = f"llvm.maxnum.f{signature.return_type.bitwidth}"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(function, args, fastmath=("nnan", "nsz"))
+
+    return a(a, a), build
+
+
+@overload(larger)
+def _larger(a, b):
+    return lambda a, b: _larger_instruction(a, b)
 
 
 @jit
 def largest_of(x: Array) -> float:
-    """A row's maximum: of eight maxima side by side, for one alone would wait for itself at every number.
-
-    Among NaN it may be any number: the sum of the exponentials will be NaN anyway.
-    """
-    a = b = c = d = e = f = g = h = x.dtype.type(-math.inf)
-    whole = len(x) // 8 * 8
-    for i in range(0, whole, 8):
-        a, b, c, d = max(a, x[i]), max(b, x[i + 1]), max(c, x[i + 2]), max(d, x[i + 3])
-        e, f, g, h = max(e, x[i + 4]), max(f, x[i + 5]), max(g, x[i + 6]), max(h, x[i + 7])
-    for i in range(whole, len(x)):
-        a = max(a, x[i])
-    return max(max(max(a, b), max(c, d)), max(max(e, f), max(g, h)))
+    """A row's maximum. Among NaN it may be any number: the sum of the exponentials will be NaN anyway."""
+    largest = x.dtype.type(-math.inf)
+    for i in range(len(x)):
+        largest = larger(largest, x[i])
+    return largest
 
 
 @jit
@@ -42,6 +66,14 @@ def exponentials(x: Array) -> None:
     """Every number's exponential in its place."""
     for i in range(len(x)):
         x[i] = exp(x[i])
+
+
+@jit
+def shifted_exponentials(x: Array, result: Array) -> None:
+    """The exponentials of a row without its maximum, in one loop: for a row that is long enough for one."""
+    largest = largest_of(x)
+    for i in range(len(x)):
+        result[i] = exp(x[i] - largest)
 
 
 @functools.partial(jit, fastmath=SUMS)

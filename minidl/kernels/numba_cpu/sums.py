@@ -12,7 +12,7 @@ from minidl.kernels.numba_cpu.jit import SUMS, jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.tasks import tasks
 
-__all__ = ["add_up", "sum_channels", "sum_rows"]
+__all__ = ["add_rows", "add_up", "sum_channels", "sum_rows"]
 
 PIECE = 32_768  # numbers that one task adds up
 SHORT = 32  # pixels per channel below which an image is better read as one row
@@ -51,7 +51,7 @@ def sum_channels(x: Array) -> Array:
 
 
 @jit
-def _add_rows(x: Array, first: int, last: int, total: Array) -> None:
+def add_rows(x: Array, first: int, last: int, total: Array) -> None:
     """total[j] += x[first, j] + … + x[last − 1, j]; eight rows make one addition in float64."""
     i = first
     while i + 8 <= last:
@@ -69,7 +69,7 @@ def _add_rows(x: Array, first: int, last: int, total: Array) -> None:
 @tasks
 def _sum_piece(task, thread, x, partial):
     rows, pieces = len(x), len(partial)
-    _add_rows(x, task * rows // pieces, (task + 1) * rows // pieces, partial[task])
+    add_rows(x, task * rows // pieces, (task + 1) * rows // pieces, partial[task])
 
 
 @jit
@@ -86,7 +86,7 @@ def _sum_rows(x: Array, partial: Array, y: Array, team: int) -> None:
 def _sum_short(x: Array, pixels: int, y: Array) -> None:
     """Images of few pixels: all images first, so that the lanes are full, then each channel's pixels."""
     total = np.zeros(x.shape[1])
-    _add_rows(x, 0, len(x), total)
+    add_rows(x, 0, len(x), total)
     for channel in range(len(y)):
         value = 0.0
         for pixel in range(channel * pixels, (channel + 1) * pixels):

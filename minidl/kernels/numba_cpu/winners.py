@@ -119,6 +119,20 @@ def _give_back(dy: Array, winners: Array, dx: Array, corners: Any, images: int, 
     _give_back_task(team, n, (dy, winners, dx, corners, images))
 
 
-def give_back(dy: Array, winners: Array, dx: Array, corners: Corners, images: int, n: int, team: int) -> None:
-    """The gradients of all images, with so many of them to each of n tasks; no winner is beyond the taps."""
-    _give_back(dy, winners, dx, corners, images, n, team)
+def give_back(
+    dy: Array, winners: Array, dx: Array, sizes: tuple[Pair, Pair], window: tuple[Pair, ...], images: int,
+    n: int, team: int,
+) -> None:  # fmt: skip
+    """The gradients of all images; no winner is beyond the window's taps.
+
+    Args:
+        dy: the gradients of all windows in a row.
+        winners: which tap won.
+        dx: takes the gradients.
+        sizes: of an image and of an output.
+        window: kernel_size, stride, padding and dilation.
+        images: so many make a task.
+        n: how many tasks there are.
+        team: of the pool.
+    """
+    _give_back(dy, winners, dx, corners(*sizes, *window), images, n, team)
