@@ -69,15 +69,14 @@ def correlate(
     o = len(weight)
     filters = weight.reshape(o, -1)  # (O, k)
     begin = BLANK if bias is None else BY_ROW
-    bias = filters.reshape(-1) if bias is None else bias
     if _as_it_is(x.shape[2:], y.shape[2:], stride, rows, columns):
         for image, result in zip(_matrices(x), _matrices(y), strict=True):
-            product_into(filters, image, result, bias, begin)
+            product_into(filters, image, result, begin, bias)
         return
     for some in _turns(len(x), filters.shape[1] * y.shape[2] * y.shape[3]):
         windows = _windows(x[some], y.shape[2:], stride, rows, columns)
         result = empty((o, windows.shape[1]), x.dtype)
-        product_into(filters, windows, result, bias, begin)
+        product_into(filters, windows, result, begin, bias)
         y[some] = result.reshape(o, *y.shape[2:], -1).transpose(3, 0, 1, 2)  # (n, O, OH, OW)
 
 
@@ -94,17 +93,15 @@ def input_grad(dy: Array, weight: Array, dx: Array, stride: Pair, rows: Shifts, 
     """
     o, c = weight.shape[:2]
     turned = weight.reshape(o, -1).T  # (k, O)
-    nothing = dx.reshape(-1)
     if _as_it_is(dx.shape[2:], dy.shape[2:], stride, rows, columns):
         for gradient, result in zip(_matrices(dy), _matrices(dx), strict=True):
-            product_into(turned, gradient, result, nothing, BLANK)
+            product_into(turned, gradient, result, BLANK)
         return
     for some in _turns(len(dx), len(turned) * dy.shape[2] * dy.shape[3]):
-        gradient = _images_last(dy[some])
         shape = (*dx.shape[1:], len(dx[some]), *dy.shape[2:], *stride)
-        gradient = gradient.reshape(o, -1)  # (O, (l, n))
+        gradient = _images_last(dy[some]).reshape(o, -1)  # (O, (l, n))
         windows = empty((len(turned), gradient.shape[1]), dy.dtype)
-        product_into(turned, gradient, windows, nothing, BLANK)
+        product_into(turned, gradient, windows, BLANK)
         here = zeros((c, *dx.shape[2:], shape[3]), dy.dtype)
         with POOL.team(windows.size) as team:
             _move(here.reshape(-1), windows, shape, *_tables(rows, columns), True, team)
@@ -126,17 +123,16 @@ def weight_grad(
     """
     dW = empty(weight_shape, x.dtype)
     filters = dW.reshape(len(dW), -1)  # (O, k)
-    nothing = dW.reshape(-1)
     begin = BLANK
     if _as_it_is(x.shape[2:], dy.shape[2:], stride, rows, columns):
         for gradient, image in zip(_matrices(dy), _matrices(x), strict=True):
-            product_into(gradient, image.T, filters, nothing, begin)
+            product_into(gradient, image.T, filters, begin)
             begin = GO_ON
         return dW
     for some in _turns(len(x), filters.shape[1] * dy.shape[2] * dy.shape[3]):
         windows = _windows(x[some], dy.shape[2:], stride, rows, columns)
         gradient = _images_last(dy[some]).reshape(len(dW), -1)  # (O, (l, n))
-        product_into(gradient, windows.T, filters, nothing, begin)
+        product_into(gradient, windows.T, filters, begin)
         begin = GO_ON
     return dW
 

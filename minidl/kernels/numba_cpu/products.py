@@ -52,7 +52,7 @@ def matmul(a: Array, b: Array) -> Array:
     """As the reference, which also answers for what does not fit."""
     if not _fit(a, b, 0):
         return products.matmul.reference(a, b)
-    return _product(a, b, empty((len(a), b.shape[1]), a.dtype), NO_BIAS[a.dtype], BLANK)
+    return _product(a, b, empty((len(a), b.shape[1]), a.dtype))
 
 
 @products.linear.register(np.ndarray)
@@ -64,8 +64,8 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Array:
         return products.linear.reference(x, weight, bias)
     y = empty((len(x), len(weight)), x.dtype)
     if bias is None:
-        return _product(x, weight.T, y, NO_BIAS[x.dtype], BLANK)
-    return _product(x, weight.T, y, np.ascontiguousarray(bias), BY_COLUMN)
+        return _product(x, weight.T, y)
+    return _product(x, weight.T, y, BY_COLUMN, np.ascontiguousarray(bias))
 
 
 def _fit(a: Array, b: Array, axis: int) -> bool:
@@ -74,24 +74,25 @@ def _fit(a: Array, b: Array, axis: int) -> bool:
     return a.ndim == b.ndim == 2 and kind == b.dtype and kind.char in "fd" and a.shape[1] == b.shape[axis]
 
 
-def _product(a: Array, b: Array, c: Array, bias: Array, begin: int) -> Array:
+def _product(a: Array, b: Array, c: Array, begin: int = BLANK, bias: Array | None = None) -> Array:
     if len(b) == 0 or c.size == 0:
-        c[...] = bias if begin == BY_COLUMN else 0
+        c[...] = 0 if bias is None else bias
         return c
-    product_into(a, b, c, bias, begin)
+    product_into(a, b, c, begin, bias)
     return c
 
 
-def product_into(a: Array, b: Array, c: Array, bias: Array, begin: int) -> None:
+def product_into(a: Array, b: Array, c: Array, begin: int, bias: Array | None = None) -> None:
     """The product of two matrices, into a third one.
 
     Args:
         a: (M, K), in any memory layout.
         b: (K, N), likewise; K ≥ 1.
         c: (M, N), in C order.
-        bias: a row of numbers, which `begin` may not ask for.
         begin: what the sums begin with: BLANK, GO_ON, BY_ROW or BY_COLUMN, as for the tile.
+        bias: what they begin with in the last two cases.
     """
+    bias = NO_BIAS[c.dtype] if bias is None else bias
     (m, depth), n = a.shape, b.shape[1]
     a, a_row, a_step = _steps(a)
     b, b_step, b_column = _steps(b)
