@@ -22,7 +22,7 @@ SUMS = frozenset({"reassoc", "nsz", "contract"})
 _folders: set[str] = set()  # where machine code is kept
 
 
-def jit(function: F, *, fastmath: frozenset[str] = frozenset()) -> F:
+def jit(function: F, *, fastmath: frozenset[str] = frozenset(), inline: bool = False) -> F:
     """Compile at the first call with each combination of dtypes.
 
     The machine code is kept in a cache folder. Where none can be written, the function is compiled anew
@@ -31,8 +31,10 @@ def jit(function: F, *, fastmath: frozenset[str] = frozenset()) -> F:
     Args:
         function: the loops.
         fastmath: nothing, or `SUMS` where sums may be added up in another order than they are written.
+        inline: whether it becomes part of each caller. A call with arrays counts their references, which
+            takes as long as a row of ten numbers does.
     """
-    options = {**OPTIONS, "fastmath": set(fastmath)}
+    options = {**OPTIONS, "fastmath": set(fastmath), "inline": "always" if inline else "never"}
     try:
         compiled: Any = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # Numba found no folder to write to
