@@ -199,7 +199,7 @@ NUMBA_BUGS = [
     ("a compiled 2×2 gradient that leaves the last row", "max_pool2d_input_grad", "_spread_simple_task", "if h % 2:", "if h % 2 and w % 2 == 0:"),
     ("a compiled cross-entropy that is ignored never", "cross_entropy", "_cross_entropy", "if label != ignore_index:", "if True:"),
     ("a compiled cross-entropy that divides by rows", "cross_entropy", "_cross_entropy", "divisor += weight[label] if len(weight) else 1.0", "divisor += 1.0"),
-    ("a compiled cross-entropy without the truth's share", "cross_entropy", "_some_rows", "gradient[label] -= wanted", "pass"),
+    ("a compiled cross-entropy without the truth's share", "cross_entropy", "_some_rows", "dx[row, label] -= wanted", "pass"),
     ("a compiled cross-entropy smooths without weights", "cross_entropy", "_smooth", "weight[c] if len(weight) else x.dtype.type(1)", "1"),
     ("a compiled cross-entropy that overflows", "cross_entropy", "shift", "x[i] - largest", "x[i] + largest"),
     ("a compiled maximum that leaves out the last", "cross_entropy", "largest_of", "range(len(x))", "range(len(x) - 1)"),

@@ -240,7 +240,9 @@ class CrossEntropyLoss(_Loss):
         x, t = self._rows(prediction, target)  # (M, C), one row per decision; (M,) or (M, C)
         weight = None if self.weight is None else self.weight.astype(x.dtype)
         losses, dx, divisor = kernels.cross_entropy(x, t, weight, self.ignore_index, self.label_smoothing)
-        loss = self._reduce(losses.reshape(self._decisions(prediction)), divisor)
+        if prediction.ndim != 2:
+            losses = losses.reshape(self._decisions(prediction))
+        loss = self._reduce(losses, divisor)
         self.remember(dx, divisor, prediction.shape, output=loss)
         return loss
 

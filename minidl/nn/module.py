@@ -141,8 +141,8 @@ class Module:
         Raises:
             DTypeError: it names this module, the dtypes that it takes, and the one it was given.
         """
-        if type(x) is np.ndarray and x.dtype in FLOATS:  # the usual case, made short
-            return
+        if type(x) is np.ndarray and (x.dtype in FLOATS or (any_number and x.dtype.kind in "fiub")):
+            return  # the usual case, made short
         masked = isinstance(x, np.ma.MaskedArray)  # its products and sums leave out what is masked
         if masked or not isinstance(getattr(x, "dtype", None), np.dtype):
             raise DTypeError(f"{self.label()}: expected an array as {what}, got {type(x).__name__}")

@@ -33,7 +33,9 @@ def part(function: F) -> F:
     return compiled
 
 
-def jit(function: F, *, fastmath: frozenset[str] = frozenset(), entrance: bool = True) -> F:
+def jit(
+    function: F, *, fastmath: frozenset[str] = frozenset(), entrance: bool = True, inline: bool = False
+) -> F:
     """Compile at the first call with each combination of dtypes.
 
     The machine code is kept in a cache folder. Where none can be written, the function is compiled anew
@@ -43,8 +45,11 @@ def jit(function: F, *, fastmath: frozenset[str] = frozenset(), entrance: bool =
         function: the loops.
         fastmath: nothing, or `SUMS` where sums may be added up in another order than they are written.
         entrance: False for what only compiled code calls, as `part`.
+        inline: whether it becomes part of each caller. A call with arrays counts their references, which
+            takes as long as a row of ten numbers does.
     """
     options = {**OPTIONS, **({} if entrance else NO_ENTRANCE), "fastmath": set(fastmath)}
+    options["inline"] = "always" if inline else "never"
     try:
         compiled: Any = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # Numba found no folder to write to

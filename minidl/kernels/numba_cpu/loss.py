@@ -95,25 +95,24 @@ def _some_rows(task, thread, x, labels, weight, ignore_index, smoothing, losses,
         losses[row] = shift(x[row], dx[row])
     exponentials(dx[first:last].reshape(-1))  # of all rows at once, which may be short
     for row in range(first, last):
-        logits, gradient, largest, label = x[row], dx[row], losses[row], labels[row]
-        total = add_up(gradient)
+        largest, label, total = losses[row], labels[row], add_up(dx[row])
         log_total = x.dtype.type(math.log(total)) if total > 0 else total - total  # NaN
         if label == ignore_index:
             losses[row] = log_total - log_total  # 0, or NaN
             factor = log_total - log_total
-            for c in range(len(gradient)):
-                gradient[c] *= factor
+            for c in range(dx.shape[1]):
+                dx[row, c] *= factor
             continue
         # q = keep · weight of the label there, and spread · weight everywhere
         wanted = keep * (weight[label] if len(weight) else one)
-        log_p = (logits[label] - largest) - log_total
+        log_p = (x[row, label] - largest) - log_total
         value = -wanted * log_p if wanted != 0 else log_total - log_total
         factor = (wanted + spread * weights) / total
-        for c in range(len(gradient)):
-            gradient[c] *= factor
-        gradient[label] -= wanted
+        for c in range(dx.shape[1]):
+            dx[row, c] *= factor
+        dx[row, label] -= wanted
         if spread != 0:
-            value += _smooth(logits, largest + log_total, weight, spread, gradient)
+            value += _smooth(x[row], largest + log_total, weight, spread, dx[row])
         losses[row] = value
 
 

@@ -43,7 +43,7 @@ def _larger(a, b):
     return lambda a, b: _larger_instruction(a, b)
 
 
-@jit
+@functools.partial(jit, inline=True)
 def largest_of(x: Array) -> float:
     """A row's maximum. Among NaN it may be any number: the sum of the exponentials will be NaN anyway."""
     largest = x.dtype.type(-math.inf)
@@ -52,7 +52,7 @@ def largest_of(x: Array) -> float:
     return largest
 
 
-@jit
+@functools.partial(jit, inline=True)
 def shift(x: Array, shifted: Array) -> float:
     """A row without its maximum, and the maximum."""
     largest = largest_of(x)
