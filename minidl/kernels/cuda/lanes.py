@@ -1,4 +1,4 @@
-"""What threads do together: the sum of a warp and of a block, and launches of a thread per number or a warp per row.
+"""What threads do together: the sum of a warp and of a block, and launches of a thread per number or some lanes per row.
 
 Every sum is added up in the same order each time, so results are the same bits on every run.
 """
@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import GpuKernel, cuda, gpu_function, real
 
-__all__ = ["THREADS", "WARP", "block_sum", "each", "each_row", "like", "warp_max", "warp_sum", "write_back"]
+__all__ = ["THREADS", "block_sum", "each", "each_row", "lanes_max", "lanes_sum", "like", "threads_for", "write_back"]
 
 THREADS = 256  # threads of a block that has no reason for another number
 WARP = 32  # threads that run in step, one lane each
@@ -21,9 +21,12 @@ ALL_LANES = 0xFFFFFFFF
 
 
 @gpu_function
-def warp_sum(value):  # type: ignore[no-untyped-def]
-    """The sum of all lanes' values, the same bits in every lane: a + b = b + a at each of five exchanges."""
-    distance = 16
+def lanes_sum(value, lanes):
+    """The sum over `lanes` neighbouring threads of a warp, 1, 2, 4, … or 32 of them.
+
+    Every lane gets the same bits, since a + b = b + a at each exchange. All of a warp's threads have to come.
+    """
+    distance = lanes // 2
     while distance > 0:
         value += cuda.shfl_xor_sync(ALL_LANES, value, distance)
         distance //= 2
@@ -31,21 +34,20 @@ def warp_sum(value):  # type: ignore[no-untyped-def]
 
 
 @gpu_function
-def warp_max(value):  # type: ignore[no-untyped-def]
-    """The largest of all lanes' values, in every lane."""
-    distance = 16
+def lanes_max(value, lanes):
+    """The largest value of `lanes` neighbouring threads, in each of them."""
+    distance = lanes // 2
     while distance > 0:
-        other = cuda.shfl_xor_sync(ALL_LANES, value, distance)
-        value = other if other > value else value
+        value = max(value, cuda.shfl_xor_sync(ALL_LANES, value, distance))
         distance //= 2
     return value
 
 
 @gpu_function
-def block_sum(value):  # type: ignore[no-untyped-def]
+def block_sum(value):
     """The sum of all threads' values, in every thread: first each warp's, then the warps' in order."""
     of_warps = cuda.shared.array(32, real)
-    value = warp_sum(value)
+    value = lanes_sum(value, 32)
     if cuda.threadIdx.x % 32 == 0:
         of_warps[cuda.threadIdx.x // 32] = value
     cuda.syncthreads()
@@ -62,10 +64,19 @@ def each(kernel: GpuKernel, n: int, *args: Any) -> None:
         kernel(-(-n // THREADS), THREADS, *args, n)
 
 
-def each_row(kernel: GpuKernel, rows: int, *args: Any) -> None:
-    """Launch a warp for each row; `rows` is the kernel's last argument."""
+def each_row(kernel: GpuKernel, rows: int, n: int, *args: Any) -> None:
+    """Launch some lanes for each row of n numbers; the kernel's last arguments are `n`, `lanes` and `rows`.
+
+    A lane gets at least four numbers, where that leaves more than one of them, so that short rows share a warp.
+    """
+    lanes = min(WARP, 1 << max(1, n // 4).bit_length() - 1)
     if rows:
-        kernel(-(-rows * WARP // THREADS), THREADS, *args, rows)
+        kernel(-(-rows * lanes // THREADS), THREADS, *args, n, lanes, rows)
+
+
+def threads_for(n: int, most: int = THREADS) -> int:
+    """The threads of a block that works on n numbers together: whole warps."""
+    return min(most, WARP * max(1, -(-n // WARP)))
 
 
 def like(x: DeviceArray, dtype: DTypeLike = None) -> DeviceArray:

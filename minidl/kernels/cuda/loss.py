@@ -14,16 +14,17 @@ import numpy as np
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_function, gpu_kernel, real
 from minidl.kernels import loss
-from minidl.kernels.cuda.lanes import THREADS, block_sum, each, each_row, like, warp_max, warp_sum
+from minidl.kernels.cuda.lanes import THREADS, block_sum, each, each_row, lanes_max, lanes_sum, like, threads_for
 
 __all__ = ["cross_entropy", "cross_entropy_with_logits", "squared_error"]
 
 PARTS = 1024  # blocks that add up squares, at most
+SQUARES = 4  # how many of them a thread adds up at least
 
 
 @gpu_function
-def share(c, i, label, labelled, target, weight, weighted, keep, spread):  # type: ignore[no-untyped-def]
-    """q of class c, the i-th number of the target: (keep · t + spread) · w."""
+def share(c, i, label, labelled, target, weight, weighted, keep, spread):
+    """q of class c, whose number in the target is the i-th: (keep · t + spread) · w."""
     if labelled:
         q = keep + spread if c == label else spread
     else:
@@ -33,48 +34,50 @@ def share(c, i, label, labelled, target, weight, weighted, keep, spread):  # typ
 
 @gpu_kernel(
     "real* losses, real* dx, const real* x, const real* target, const int64* labels, const real* weight, "
-    "bool labelled, bool weighted, int64 ignored, real keep, real spread, int32 classes, int32 rows"
+    "bool labelled, bool weighted, int64 ignored, real keep, real spread, int32 classes, int32 lanes, int32 rows"
 )
 def cross_entropy_kernel(
-    losses, dx, x, target, labels, weight, labelled, weighted, ignored, keep, spread, classes, rows
+    losses, dx, x, target, labels, weight, labelled, weighted, ignored, keep, spread, classes, lanes, rows
 ):
-    """A warp per row. A label that is no class makes its row NaN, and is read nowhere."""
-    row = cuda.grid(1) // 32
-    lane = cuda.threadIdx.x % 32
-    if row < rows:
-        start = row * classes
-        label = labels[row] if labelled else ignored
-        factor = real(1)
-        if labelled and label == ignored:
+    """Some lanes per row. A label that is no class makes its row NaN, and nothing is read there."""
+    row = cuda.grid(1) // lanes
+    lane = cuda.threadIdx.x % lanes
+    start = row * classes
+    here = classes if row < rows else 0  # lanes without a row come too: an exchange needs all of a warp
+    label = ignored
+    factor = real(1)
+    if labelled and row < rows:
+        label = labels[row]
+        if label == ignored:
             factor = real(0)
-        elif labelled and (label < 0 or label >= classes):
+        elif label < 0 or label >= classes:
             factor = real(math.nan)
 
-        largest = real(-math.inf)
-        for c in range(lane, classes, 32):
-            largest = max(largest, x[start + c])
-        largest = warp_max(largest)
+    largest = real(-math.inf)
+    for c in range(lane, here, lanes):
+        largest = max(largest, x[start + c])
+    largest = lanes_max(largest, lanes)
 
-        total = real(0)  # Σ e^x
-        shares = real(0)  # Σ q
-        for c in range(lane, classes, 32):
-            total += math.exp(x[start + c] - largest)
-            shares += share(c, start + c, label, labelled, target, weight, weighted, keep, spread)
-        total = warp_sum(total)
-        shares = factor * warp_sum(shares)
-        log_total = math.log(total)
+    total = real(0)  # Σ e^x
+    shares = real(0)  # Σ q
+    for c in range(lane, here, lanes):
+        total += math.exp(x[start + c] - largest)
+        shares += share(c, start + c, label, labelled, target, weight, weighted, keep, spread)
+    total = lanes_sum(total, lanes)
+    shares = factor * lanes_sum(shares, lanes)
+    log_total = math.log(total)
 
-        value = real(0)
-        for c in range(lane, classes, 32):
-            q = factor * share(c, start + c, label, labelled, target, weight, weighted, keep, spread)
-            shifted = x[start + c] - largest
-            log_p = shifted - log_total  # the logarithm of eq. 15.1
-            if q != real(0) or log_p != real(-math.inf):  # 0 · log 0 = 0
-                value -= q * log_p  # eq. 15.2
-            dx[start + c] = math.exp(shifted) / total * shares - q  # eq. 15.3
-        value = warp_sum(value)
-        if lane == 0:
-            losses[row] = value
+    value = real(0)
+    for c in range(lane, here, lanes):
+        q = factor * share(c, start + c, label, labelled, target, weight, weighted, keep, spread)
+        shifted = x[start + c] - largest
+        log_p = shifted - log_total  # the logarithm of eq. 15.1
+        if q != real(0) or log_p != real(-math.inf):  # 0 · log 0 = 0
+            value -= q * log_p  # eq. 15.2
+        dx[start + c] = math.exp(shifted) / total * shares - q  # eq. 15.3
+    value = lanes_sum(value, lanes)
+    if lane == 0 and row < rows:
+        losses[row] = value
 
 
 @gpu_kernel(
@@ -116,11 +119,12 @@ def cross_entropy(
     losses, dx = empty((rows,), x.dtype, x.device), like(x)
     report = empty((2,), x.dtype, x.device)
     if labelled:
-        check_labels_kernel(1, THREADS, report, labels, weight, weighted, ignore_index, classes, rows)
+        threads = threads_for(rows)
+        check_labels_kernel(1, threads, report, labels, weight, weighted, ignore_index, classes, rows)
     each_row(
-        cross_entropy_kernel, rows,
+        cross_entropy_kernel, rows, classes,
         losses, dx, x, x if labelled else target, labels, weight, labelled, weighted, ignore_index,
-        1 - label_smoothing, label_smoothing / max(1, classes), classes,
+        1 - label_smoothing, label_smoothing / max(1, classes),
     )  # fmt: skip
     if not labelled:
         return losses, dx, float(max(rows, 1))
@@ -202,9 +206,9 @@ def squared_error(prediction: DeviceArray, target: DeviceArray) -> tuple[DeviceA
     """As the reference; the sum is one of sums of sums, so that float32 serves as well."""
     prediction, target = prediction.contiguous(), target.contiguous()
     error, total = like(prediction), empty((), prediction.dtype, prediction.device)
-    blocks = min(PARTS, -(-prediction.size // THREADS))
+    blocks = min(PARTS, -(-prediction.size // (THREADS * SQUARES)))
     parts = empty((blocks,), prediction.dtype, prediction.device)
     if blocks:
-        squares_kernel(blocks, THREADS, error, parts, prediction, target, prediction.size)
-    total_kernel(1, THREADS, total, parts, blocks)
+        squares_kernel(blocks, threads_for(prediction.size), error, parts, prediction, target, prediction.size)
+    total_kernel(1, threads_for(blocks), total, parts, blocks)
     return error, total

@@ -12,22 +12,23 @@ import math
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_function, gpu_kernel, real, uint32
 from minidl.kernels import normalization
-from minidl.kernels.cuda.lanes import THREADS, block_sum, each, like
+from minidl.kernels.cuda.lanes import block_sum, each, like, threads_for
 
 __all__ = ["batch_norm", "batch_norm_fixed", "batch_norm_input_grad"]
 
-RUN = 32
+RUN = 32  # numbers that a thread adds up by themselves
+MOST = 512  # threads that add up a channel
 
 
 @gpu_function
-def position(k, c, channels, pixels):  # type: ignore[no-untyped-def]
+def position(k, c, channels, pixels):
     """Where the k-th number of channel c lies in (N, C, P)."""
     image = uint32(k) // uint32(pixels)
     return (image * channels + c) * pixels + k - image * pixels
 
 
 @gpu_function
-def channel_of(i, channels, pixels):  # type: ignore[no-untyped-def]
+def channel_of(i, channels, pixels):
     """Which channel the i-th number of (N, C, P) belongs to."""
     return uint32(i) // uint32(pixels) % uint32(channels)
 
@@ -83,7 +84,7 @@ def batch_norm(
     channels, pixels, n = _sizes(x)
     mean, var = empty((channels,), x.dtype, x.device), empty((channels,), x.dtype, x.device)
     if x.size:
-        moments_kernel(channels, THREADS, mean, var, x, channels, pixels, n)
+        moments_kernel(channels, threads_for(n, MOST), mean, var, x, channels, pixels, n)
     return batch_norm_fixed(x, mean, var, gamma, beta, eps), mean, var
 
 
@@ -171,7 +172,8 @@ def batch_norm_input_grad(
     channels, pixels, n = _sizes(x)
     dx, dgamma, dbeta = like(x), like(mean), like(mean)
     if channels:
-        affine_grad_kernel(channels, THREADS, dgamma, dbeta, dy, x, mean, var, eps, channels, pixels, n)
+        threads = threads_for(n, MOST)
+        affine_grad_kernel(channels, threads, dgamma, dbeta, dy, x, mean, var, eps, channels, pixels, n)
     each(
         normalize_input_grad_kernel, x.size, dx, dy, x, mean, var,
         mean if gamma is None else gamma.contiguous(), dgamma, dbeta,

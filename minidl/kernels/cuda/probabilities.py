@@ -1,7 +1,7 @@
-"""Softmax and its gradient: a warp for each row, or a thread for each column.
+"""Softmax and its gradient: the lanes of a warp for each row, or a thread for each column.
 
-Along the last dimension the numbers of one sum are neighbours, and the 32 lanes of a warp read 32 of them at
-once. Along any other dimension neighbours belong to different sums, so each thread takes a sum of its own.
+Along the last dimension the numbers of one sum are neighbours, and the lanes of a warp read as many of them at
+once as there are lanes. Along any other dimension neighbours belong to different sums, so each thread takes a sum of its own.
 """
 
 from __future__ import annotations
@@ -11,30 +11,29 @@ import math
 from minidl.array.device_array import DeviceArray
 from minidl.array.gpu import GpuKernel, cuda, gpu_kernel, real
 from minidl.kernels import probabilities
-from minidl.kernels.cuda.lanes import each, each_row, like, warp_max, warp_sum
+from minidl.kernels.cuda.lanes import each, each_row, lanes_max, lanes_sum, like
 
 __all__ = ["softmax", "softmax_input_grad"]
 
 
-@gpu_kernel("real* y, real* kept, const real* x, int32 n, int32 rows")
-def softmax_rows_kernel(y, kept, x, n, rows):
-    """A warp per row of n neighbours."""
-    row = cuda.grid(1) // 32
-    lane = cuda.threadIdx.x % 32
-    if row < rows:  # the same for all lanes of a warp
-        start = row * n
-        largest = real(-math.inf)
-        for j in range(lane, n, 32):
-            largest = max(largest, x[start + j])
-        largest = warp_max(largest)
-        total = real(0)
-        for j in range(lane, n, 32):
-            total += math.exp(x[start + j] - largest)
-        total = warp_sum(total)
-        for j in range(lane, n, 32):
-            value = math.exp(x[start + j] - largest) / total  # eq. 15.1
-            y[start + j] = value
-            kept[start + j] = value
+@gpu_kernel("real* y, real* kept, const real* x, int32 n, int32 lanes, int32 rows")
+def softmax_rows_kernel(y, kept, x, n, lanes, rows):
+    """Some lanes per row of n neighbours. Lanes without a row come too, since an exchange needs all of a warp."""
+    row = cuda.grid(1) // lanes
+    start = row * n
+    first, end = start + cuda.threadIdx.x % lanes, start + (n if row < rows else 0)
+    largest = real(-math.inf)
+    for i in range(first, end, lanes):
+        largest = max(largest, x[i])
+    largest = lanes_max(largest, lanes)
+    total = real(0)
+    for i in range(first, end, lanes):
+        total += math.exp(x[i] - largest)
+    total = lanes_sum(total, lanes)
+    for i in range(first, end, lanes):
+        value = math.exp(x[i] - largest) / total  # eq. 15.1
+        y[i] = value
+        kept[i] = value
 
 
 @gpu_kernel("real* y, real* kept, const real* x, int32 n, int32 apart, int32 columns")
@@ -64,18 +63,17 @@ def softmax(x: DeviceArray, dim: int) -> tuple[DeviceArray, DeviceArray]:
     return y, kept
 
 
-@gpu_kernel("real* dx, const real* dy, const real* y, int32 n, int32 rows")
-def softmax_rows_input_grad_kernel(dx, dy, y, n, rows):
-    row = cuda.grid(1) // 32
-    lane = cuda.threadIdx.x % 32
-    if row < rows:
-        start = row * n
-        mean = real(0)  # Σ dy y, the mean of dy under the distribution y
-        for j in range(lane, n, 32):
-            mean += dy[start + j] * y[start + j]
-        mean = warp_sum(mean)
-        for j in range(lane, n, 32):
-            dx[start + j] = y[start + j] * (dy[start + j] - mean)
+@gpu_kernel("real* dx, const real* dy, const real* y, int32 n, int32 lanes, int32 rows")
+def softmax_rows_input_grad_kernel(dx, dy, y, n, lanes, rows):
+    row = cuda.grid(1) // lanes
+    start = row * n
+    first, end = start + cuda.threadIdx.x % lanes, start + (n if row < rows else 0)
+    mean = real(0)  # Σ dy y: the mean of dy under the distribution y
+    for i in range(first, end, lanes):
+        mean += dy[i] * y[i]
+    mean = lanes_sum(mean, lanes)
+    for i in range(first, end, lanes):
+        dx[i] = y[i] * (dy[i] - mean)
 
 
 @gpu_kernel("real* dx, const real* dy, const real* y, int32 n, int32 apart, int32 columns")
@@ -107,6 +105,6 @@ def _launch(rows: GpuKernel, columns: GpuKernel, dim: int, *arrays: DeviceArray)
     apart = math.prod(shape[dim % len(shape) + 1 :])  # from one number of a sum to the next
     sums = arrays[0].size // n if n else 0
     if apart == 1:
-        each_row(rows, sums, *arrays, n)
+        each_row(rows, sums, n, *arrays)
     else:
         each(columns, sums, *arrays, n, apart)
