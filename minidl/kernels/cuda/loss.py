@@ -1,8 +1,8 @@
 """Losses with their gradients: one pass over the logits gives both.
 
 Whether every target is what it should be, and how many labels a mean divides by, is known on the device only. It
-comes home in one small array, at the end, when everything else is on its way; this wait is the only one of a
-training step.
+comes home in one small array, at the end, when everything else is on its way. A step that is recorded cannot wait
+for it: there the divisor stays on the device, and a wrong target shows as a loss of NaN.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def cross_entropy(
     weight: DeviceArray | None,
     ignore_index: int,
     label_smoothing: float,
-) -> tuple[DeviceArray, DeviceArray, float]:
-    """As the reference."""
+) -> tuple[DeviceArray, DeviceArray, float | DeviceArray]:
+    """As the reference; while a step is recorded the divisor is an array ()."""
     rows, classes = x.shape
     labelled, weighted = target.ndim == 1, weight is not None
     x, target = x.contiguous(), target.contiguous()
@@ -128,6 +128,8 @@ def cross_entropy(
     )  # fmt: skip
     if not labelled:
         return losses, dx, float(max(rows, 1))
+    if x.device.recording:
+        return losses, dx, report[0]
     divisor, wrong = report.to_host()
     if wrong:
         loss.check_labels(target.to_host(), classes, ignore_index)
@@ -139,11 +141,14 @@ def cross_entropy(
     "const real* pos_weight, bool weighted, bool pos_weighted, int32 n"
 )
 def binary_kernel(losses, dx, wrong, x, target, weight, pos_weight, weighted, pos_weighted, n):
-    """A thread per number; a target that is no probability sets `wrong`, whoever writes it last."""
+    """A thread per number. A target that is no probability sets `wrong`, whoever writes it last, and is lost."""
     i = cuda.grid(1)
     if i < n:
         z = x[i]
         t = target[i]
+        if t < real(0) or t > real(1):
+            wrong[0] = 1
+            t = real(math.nan)
         w = weight[i] if weighted else real(1)
         positive = (pos_weight[i] - real(1)) * t + real(1) if pos_weighted else real(1)
         e = math.exp(-abs(z))
@@ -151,8 +156,6 @@ def binary_kernel(losses, dx, wrong, x, target, weight, pos_weight, weighted, po
         losses[i] = w * ((real(1) - t) * z + positive * softplus)
         sigmoid = (real(1) if z >= real(0) else e) / (real(1) + e)
         dx[i] = w * ((real(1) - t) + positive * (sigmoid - real(1)))
-        if t < real(0) or t > real(1):
-            wrong[0] = 1
 
 
 @loss.cross_entropy_with_logits.register(DeviceArray)
@@ -172,7 +175,7 @@ def cross_entropy_with_logits(
         binary_kernel, x.size,
         losses, dx, wrong, x, target, w, v, weight is not None, pos_weight is not None,
     )  # fmt: skip
-    if wrong.item():
+    if not x.device.recording and wrong.item():
         loss.check_targets(target.to_host())
     return losses, dx
 
