@@ -7,6 +7,7 @@ MinidlError
 ├── BackwardError     (RuntimeError)     backward() without a forward() to go back through
 ├── StateDictError    (ValueError)       keys or shapes that do not fit the module or the optimizer
 ├── BackendError      (RuntimeError)     an implementation that is not there
+├── KernelError       (RuntimeError)     a GPU kernel that does what no GPU promises to bear
 ├── DataError         (ValueError)       a data file that is missing, damaged or lies about itself
 ├── CheckpointError   (ValueError)       a checkpoint or a run folder that cannot be read
 └── NonFiniteError    (ArithmeticError)  a loss that became NaN or infinite
@@ -22,6 +23,7 @@ __all__ = [
     "CheckpointError",
     "DTypeError",
     "DataError",
+    "KernelError",
     "MinidlError",
     "NonFiniteError",
     "ShapeError",
@@ -51,6 +53,10 @@ class StateDictError(MinidlError, ValueError):
 
 class BackendError(MinidlError, RuntimeError):
     """An implementation was asked for that is not there."""
+
+
+class KernelError(MinidlError, RuntimeError):
+    """A GPU kernel that does what no GPU promises to bear: the simulator names where."""
 
 
 class DataError(MinidlError, ValueError):

@@ -21,7 +21,7 @@ ROOT = PACKAGE.parent
 # What each room may import from. A room not named here fails.
 MAY_IMPORT = {
     "errors": set(),
-    "array": set(),
+    "array": {"errors"},
     "kernels": {"array", "errors"},
     "nn": {"array", "kernels", "errors"},
     "optim": {"array", "errors", "kernels", "nn"},
@@ -152,7 +152,7 @@ PUBLIC = {
     "tanh_input_grad use_backend",
     "minidl.testing": "Bug CHECKS GradientCheck Sample TensorCheck Wrong check_component check_optimizer "
     "check_scheduler diagnose gradient_check numerical_gradient planted",
-    "minidl.errors": "BackendError BackwardError CheckpointError DTypeError DataError MinidlError "
+    "minidl.errors": "BackendError BackwardError CheckpointError DTypeError DataError KernelError MinidlError "
     "NonFiniteError ShapeError StateDictError",
     "minidl.train": "Callback Checkpoint History Trainer load_checkpoint load_weights save_checkpoint "
     "save_weights",

@@ -1,0 +1,178 @@
+"""A device's memory, kept for the next array: asking the device for some stops all its work.
+
+Blocks come in few sizes. One that is given back waits for the next array of its size, so that a training
+step, which needs the same arrays every time, asks the device for nothing after the first ones.
+
+A recorded step (a CUDA graph) uses the same addresses each time that it is replayed. So the blocks that it
+used while it was recorded stay its own, in a `Reserve`, until the recording is dropped.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from minidl.errors import BackendError
+
+__all__ = ["Block", "Buffer", "MemoryPool", "Reserve", "rounded"]
+
+SMALLEST = 512  # bytes of the smallest block
+
+
+def rounded(nbytes: int) -> int:
+    """The size of block for `nbytes` bytes: one of eight steps from each power of two to the next."""
+    if nbytes <= SMALLEST:
+        return SMALLEST
+    step = 1 << ((nbytes - 1).bit_length() - 4)
+    return -(-nbytes // step) * step
+
+
+class Block:
+    """A piece of a device's memory.
+
+    Attributes:
+        memory: what the device calls it: an address on a GPU.
+        size: in bytes.
+        reserve: the recording whose own it is, if any.
+    """
+
+    __slots__ = ("memory", "reserve", "size")
+
+    memory: Any
+    size: int
+    reserve: Reserve | None
+
+    def __init__(self, memory: Any, size: int) -> None:
+        self.memory = memory
+        self.size = size
+        self.reserve = None
+
+
+class Buffer:
+    """Memory for one array and its views; its block goes back to the pool when nobody refers to it any more.
+
+    Attributes:
+        memory: what the device calls it: an address on a GPU.
+        nbytes: how many bytes were asked for.
+    """
+
+    __slots__ = ("__weakref__", "_block", "_pool", "memory", "nbytes")
+
+    memory: Any
+    nbytes: int
+
+    def __init__(self, pool: MemoryPool, block: Block, nbytes: int) -> None:
+        self.memory = block.memory
+        self.nbytes = nbytes
+        self._pool = pool
+        self._block = block
+
+    def __del__(self) -> None:
+        self._pool.give_back(self._block)
+
+
+class MemoryPool:
+    """Blocks of a device's memory, in use or idle.
+
+    Args:
+        allocate: asks the device for so many bytes; `MemoryError` says that it has no more.
+        free: gives them back to it.
+
+    Attributes:
+        in_use: bytes in blocks that arrays have now.
+        kept: bytes in all blocks, idle ones included.
+        allocations: how often the device was asked.
+    """
+
+    in_use: int
+    kept: int
+    allocations: int
+
+    def __init__(self, allocate: Callable[[int], Any], free: Callable[[Any], None]) -> None:
+        self._allocate = allocate
+        self._free = free
+        self._idle: dict[int, deque[Block]] = {}
+        self._recording: Reserve | None = None
+        self.in_use = self.kept = self.allocations = 0
+
+    def take(self, nbytes: int) -> Buffer:
+        """A buffer of `nbytes` bytes, whose contents are anything."""
+        size = rounded(nbytes)
+        block = self._recorded(size) if self._recording is not None else self._any(size)
+        self.in_use += size
+        return Buffer(self, block, nbytes)
+
+    def _any(self, size: int) -> Block:
+        try:
+            return self._idle[size].popleft()
+        except (KeyError, IndexError):
+            pass
+        try:
+            memory = self._allocate(size)
+        except MemoryError:
+            self.release()  # idle blocks of other sizes may be what is missing
+            memory = self._allocate(size)
+        self.allocations += 1
+        self.kept += size
+        return Block(memory, size)
+
+    def _recorded(self, size: int) -> Block:
+        """While a step is recorded: one of the recording's own blocks, or an idle one, which becomes its own."""
+        assert self._recording is not None
+        for idle in (self._recording.idle, self._idle):
+            if idle.get(size):
+                block = idle[size].popleft()
+                block.reserve = self._recording
+                return block
+        raise BackendError(
+            f"a step needs {size} more bytes while it is recorded than before: run it a few times first, "
+            "with the same shapes, so that all its memory is there"
+        )
+
+    def give_back(self, block: Block) -> None:
+        """A buffer's end: its block waits for the next."""
+        self.in_use -= block.size
+        idle = self._idle if block.reserve is None else block.reserve.idle
+        idle.setdefault(block.size, deque()).append(block)
+
+    @contextmanager
+    def recording(self) -> Iterator[Reserve]:
+        """While the block runs, memory is taken for a recording, and none is asked of the device."""
+        if self._recording is not None:
+            raise BackendError("a step is recorded already; one at a time")
+        self._recording = reserve = Reserve(self)
+        try:
+            yield reserve
+        finally:
+            self._recording = None
+
+    def release(self) -> None:
+        """Give idle blocks back to the device."""
+        for size, blocks in self._idle.items():
+            while blocks:
+                self._free(blocks.popleft().memory)
+                self.kept -= size
+
+
+class Reserve:
+    """The blocks that a recorded step keeps for itself.
+
+    Attributes:
+        idle: those which no array has now.
+    """
+
+    idle: dict[int, deque[Block]]
+
+    def __init__(self, pool: MemoryPool) -> None:
+        self.idle = {}
+        self._pool = pool
+
+    def release(self) -> None:
+        """The recording's end: its idle blocks are everybody's again. Blocks of live arrays stay with it."""
+        for blocks in self.idle.values():
+            while blocks:
+                block = blocks.popleft()
+                block.reserve = None
+                self._pool._idle.setdefault(block.size, deque()).append(block)
