@@ -10,7 +10,7 @@ import importlib
 from types import ModuleType
 
 from minidl import errors, kernels
-from minidl.array import manual_seed
+from minidl.array import manual_seed, to_device, to_host
 from minidl.kernels.registry import get_backend, use_backend
 from minidl.kernels.threads import get_num_threads, set_num_threads
 
@@ -33,6 +33,8 @@ __all__ = [
     "optim",
     "set_num_threads",
     "testing",
+    "to_device",
+    "to_host",
     "train",
     "use_backend",
 ]

@@ -48,6 +48,7 @@ class Device(ABC):
     def __init__(self, name: str) -> None:
         self.name = name
         self.pool = MemoryPool(self._allocate, self._free)
+        self.pool.device = self
         self.launches = 0
         self.recording = False
         self._plans: dict[Any, Plan] = {}

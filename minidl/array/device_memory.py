@@ -69,6 +69,11 @@ class Buffer:
         self._pool = pool
         self._block = block
 
+    @property
+    def device(self) -> Any:
+        """The device whose memory it is."""
+        return self._pool.device
+
     def __del__(self) -> None:
         self._pool.give_back(self._block)
 
@@ -81,11 +86,13 @@ class MemoryPool:
         free: gives them back to it.
 
     Attributes:
+        device: whose memory it is.
         in_use: bytes in blocks that arrays have now.
         kept: bytes in all blocks, idle ones included.
         allocations: how often the device was asked.
     """
 
+    device: Any = None
     in_use: int
     kept: int
     allocations: int
