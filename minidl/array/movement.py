@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -48,7 +49,9 @@ def stack(arrays: Sequence[DeviceArray], axis: int = 0) -> DeviceArray:
     return concatenate([x[(slice(None),) * where + (None,)] for x in parts], where)
 
 
-def split(x: DeviceArray, sections: int | Sequence[int], axis: int = 0, even: bool = True) -> list[DeviceArray]:
+def split(
+    x: DeviceArray, sections: int | Sequence[int], axis: int = 0, even: bool = True
+) -> list[DeviceArray]:
     """Views of consecutive parts: so many, or cut before these indices.
 
     Raises:
@@ -63,7 +66,7 @@ def split(x: DeviceArray, sections: int | Sequence[int], axis: int = 0, even: bo
         cuts = [i * count + min(i, long) for i in range(int(sections) + 1)]
     else:
         cuts = [0, *map(int, sections), size]
-    return [_along(x, along, slice(a, b)) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [_along(x, along, slice(a, b)) for a, b in itertools.pairwise(cuts)]
 
 
 def flip(x: DeviceArray, axis: int | Sequence[int] | None = None) -> DeviceArray:
@@ -90,7 +93,9 @@ def pad(x: DeviceArray, pad_width: Any, mode: str = "constant", constant_values:
         raise BackendError(f"np.pad: expected mode 'constant' on a device, got {mode!r}")
     widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
     made = empty(
-        tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True)), x.dtype, x.device
+        tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True)),
+        x.dtype,
+        x.device,
     )
     made.fill(constant_values)
     made[tuple(slice(before, before + n) for n, (before, _) in zip(x.shape, widths, strict=True))] = x
@@ -115,7 +120,7 @@ def take(x: DeviceArray, indices: Any, axis: int | None = None) -> DeviceArray:
 
 
 def take_along_axis(x: DeviceArray, indices: DeviceArray, axis: int | None = -1) -> DeviceArray:
-    """For each place of `indices`, the element along the axis that it names; an index outside as in `take`."""
+    """For each place of `indices`, the element along the axis that it names; indices as in `take`."""
     _check_indices("take_along_axis", indices)
     source = x.ravel() if axis is None else x
     along = normalize_axis_index(0 if axis is None else axis, source.ndim)
@@ -137,11 +142,13 @@ def _gather(y: DeviceArray, x: DeviceArray, indices: DeviceArray, size: int, inn
 
 @functools.cache
 def _gather_kernel(dtype: np.dtype[Any], index_dtype: np.dtype[Any], place: str) -> GpuKernel:
-    """y (outer, count, inner) from x (outer, size, inner).
+    """From x (outer, size, inner) to y (outer, count, inner).
 
-    `place` is where the index of an element is: "j", one for each of `count` rows, or "i", one for each element.
+    `place` is where an element's index is: "j", one for each of `count` rows, or "i", one for each element.
     """
-    nothing = f"{dtype.name}(math.nan)" if dtype.kind == "f" else "bool_(0)" if dtype == bool else f"{dtype}(0)"
+    nothing = (
+        f"{dtype.name}(math.nan)" if dtype.kind == "f" else "bool_(0)" if dtype == np.bool else f"{dtype}(0)"
+    )
     source = f"""
 def gather(y, x, indices, n, count, size, inner):
     i = cuda.grid(1)

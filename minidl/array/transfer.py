@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from minidl.array.device import Device, get_device
 from minidl.array.device_array import DTYPES, DeviceArray, empty
-from minidl.errors import BackendError, DTypeError
+from minidl.errors import DTypeError
 
 __all__ = ["as_like", "place_of", "put", "to_device", "to_host"]
 
@@ -23,7 +23,7 @@ def to_device(x: ArrayLike | DeviceArray, device: str | Device = "cuda") -> Any:
     ```
 
     Args:
-        x: a host array, or what `np.asarray` takes; an array that is on this device already comes back itself.
+        x: a host array, or what `np.asarray` takes; what is on this device already comes back itself.
         device: `"cuda"`, `"sim"`, or a device.
 
     Returns:
