@@ -20,6 +20,7 @@ _ROOMS = ("data", "metrics", "models", "nn", "optim", "testing", "train")
 
 __all__ = [
     "__version__",
+    "cuda",
     "data",
     "errors",
     "get_backend",
@@ -42,6 +43,8 @@ __all__ = [
 def __getattr__(name: str) -> ModuleType:
     if name in _ROOMS:
         return importlib.import_module(f"minidl.{name}")
+    if name == "cuda":
+        return importlib.import_module("minidl.array.cuda")
     raise AttributeError(f"module 'minidl' has no attribute {name!r}")
 
 
