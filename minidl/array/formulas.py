@@ -65,9 +65,9 @@ FLOAT = {
     "signbit": "math.copysign(T(1), a) < T(0)",
     # as Python's: the remainder has the divisor's sign
     "remainder": "r = math.fmod(a, b); r + b if r != T(0) and (r < T(0)) != (b < T(0)) else r",
-    "floor_divide": (
+    "floor_divide": (  # q is whole but for its rounding
         "r = math.fmod(a, b); q = (a - r) / b; "
-        "q = q - T(1) if r != T(0) and (r < T(0)) != (b < T(0)) else q; math.floor(q + T(0.5))"  # q is whole but for its rounding
+        "q = q - T(1) if r != T(0) and (r < T(0)) != (b < T(0)) else q; math.floor(q + T(0.5))"
     ),
 }
 INTEGER = {

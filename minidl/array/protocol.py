@@ -163,26 +163,28 @@ def _where(condition: Any, x: Any, y: Any) -> DeviceArray:
 
 
 @_implements(np.empty_like)
-def _empty_like(x: DeviceArray, dtype: Any = None, shape: Any = None) -> DeviceArray:
+def _empty_like(x: DeviceArray, dtype: Any = None, order: str = "C", shape: Any = None) -> DeviceArray:
     wanted = x.shape if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
     return empty(wanted, np.dtype(dtype or x.dtype), x.device)
 
 
 @_implements(np.full_like)
-def _full_like(x: DeviceArray, fill_value: Any, dtype: Any = None, shape: Any = None) -> DeviceArray:
-    made = _empty_like(x, dtype, shape)
+def _full_like(
+    x: DeviceArray, fill_value: Any, dtype: Any = None, order: str = "C", shape: Any = None
+) -> DeviceArray:
+    made = _empty_like(x, dtype, order, shape)
     made.fill(fill_value)
     return made
 
 
 @_implements(np.zeros_like)
-def _zeros_like(x: DeviceArray, dtype: Any = None, shape: Any = None) -> DeviceArray:
-    return _full_like(x, 0, dtype, shape)
+def _zeros_like(x: DeviceArray, dtype: Any = None, order: str = "C", shape: Any = None) -> DeviceArray:
+    return _full_like(x, 0, dtype, order, shape)
 
 
 @_implements(np.ones_like)
-def _ones_like(x: DeviceArray, dtype: Any = None, shape: Any = None) -> DeviceArray:
-    return _full_like(x, 1, dtype, shape)
+def _ones_like(x: DeviceArray, dtype: Any = None, order: str = "C", shape: Any = None) -> DeviceArray:
+    return _full_like(x, 1, dtype, order, shape)
 
 
 @_implements(np.broadcast_to)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minidl import kernels
-from minidl.array import Array
+from minidl.array import Array, copied, to_host
 from minidl.errors import DTypeError, ShapeError
 from minidl.nn.module import Module
 
@@ -48,10 +48,12 @@ class _Loss(Module):
 
     def recall(self, dloss: Array | float | None = None) -> tuple[Any, ...]:
         """As `Module.recall`; without an upstream gradient it is 1, for a loss is where backward starts."""
-        if dloss is None:
-            shape = () if self._memory is None else self._memory.shape
-            dloss = np.ones(shape) if shape else ONE
-        upstream, *saved = super().recall(np.asarray(dloss))
+        given: Any = ONE if dloss is None else dloss
+        if dloss is None and self._memory is not None:  # one number stands for all single losses' gradients
+            self._memory = self._memory._replace(shape=())
+        if not hasattr(given, "__array_function__"):
+            given = np.asarray(given)
+        upstream, *saved = super().recall(given)
         return upstream[()], *saved  # a number, if it has no dimensions: arithmetic with it takes less time
 
     def backward(self, dloss: Array | float | None = None) -> Array:
@@ -156,8 +158,8 @@ class BCEWithLogitsLoss(_Loss):
         pos_weight: ArrayLike | None = None,
     ) -> None:
         self._set_reduction(reduction)
-        self.register_buffer("weight", None if weight is None else np.array(weight))
-        self.register_buffer("pos_weight", None if pos_weight is None else np.array(pos_weight))
+        self.register_buffer("weight", None if weight is None else copied(weight))
+        self.register_buffer("pos_weight", None if pos_weight is None else copied(pos_weight))
 
     def forward(self, prediction: Array, target: Array) -> Array:
         t = self.check_same_shape(prediction, target)
@@ -232,7 +234,7 @@ class CrossEntropyLoss(_Loss):
             raise ValueError(
                 f"CrossEntropyLoss: expected label_smoothing between 0 and 1, got {label_smoothing}"
             )
-        self.register_buffer("weight", None if weight is None else np.array(weight))
+        self.register_buffer("weight", None if weight is None else copied(weight))
         self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
 
@@ -304,4 +306,4 @@ def _to_rows(x: Array) -> Array:
 
 
 def _shown(weight: Array | None) -> str:
-    return "None" if weight is None else np.array2string(weight, separator=", ", threshold=8)
+    return "None" if weight is None else np.array2string(to_host(weight), separator=", ", threshold=8)
