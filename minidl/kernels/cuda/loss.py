@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from minidl.array.device_array import DeviceArray, empty
-from minidl.array.gpu import cuda, gpu_function, gpu_kernel, real
+from minidl.array.gpu import cuda, gpu_function, gpu_kernel, int32, real
 from minidl.kernels import loss
 from minidl.kernels.cuda.lanes import THREADS, block_sum, each, each_row, lanes_max, lanes_sum, like, threads_for
 
@@ -41,9 +41,9 @@ def cross_entropy_kernel(
 ):
     """Some lanes per row. A label that is no class makes its row NaN, and nothing is read there."""
     row = cuda.grid(1) // lanes
-    lane = cuda.threadIdx.x % lanes
+    lane = int32(cuda.threadIdx.x % lanes)
     start = row * classes
-    here = classes if row < rows else 0  # lanes without a row come too: an exchange needs all of a warp
+    here = int32(classes if row < rows else 0)  # lanes without a row come too: an exchange needs all of a warp
     label = ignored
     factor = real(1)
     if labelled and row < rows:
