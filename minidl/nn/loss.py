@@ -46,7 +46,7 @@ class _Loss(Module):
         """The gradient that reaches each single loss: `_reduce` backwards."""
         if self.reduction != "mean":
             return dloss
-        return 0 * dloss if _is_zero(divisor) else dloss / divisor  # of nothing, nothing has a share
+        return dloss / divisor if divisor != 0 else 0 * dloss  # of nothing, nothing has a share
 
     def recall(self, dloss: Array | float | None = None) -> tuple[Any, ...]:
         """As `Module.recall`; without an upstream gradient it is 1, for a loss is where backward starts."""
@@ -298,11 +298,6 @@ class CrossEntropyLoss(_Loss):
             f"weight={_shown(self.weight)}, ignore_index={self.ignore_index}, reduction={self.reduction!r}, "
             f"label_smoothing={self.label_smoothing}"
         )
-
-
-def _is_zero(divisor: Any) -> bool:
-    """Whether there is nothing to take a mean of; in a recorded step an array says it, which nobody waits for."""
-    return isinstance(divisor, int | float) and divisor == 0
 
 
 def _to_rows(x: Array) -> Array:
