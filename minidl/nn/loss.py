@@ -38,9 +38,7 @@ class _Loss(Module):
         total: Array = losses.sum()
         if self.reduction == "sum":
             return total
-        return (
-            total * math.nan if _is_zero(divisor) else total / divisor
-        )  # all are ignored: NaN, as in PyTorch
+        return total / divisor if divisor != 0 else total * math.nan  # all are ignored: NaN, as in PyTorch
 
     def _share(self, dloss: Any, divisor: float) -> Any:
         """The gradient that reaches each single loss: `_reduce` backwards."""
