@@ -349,7 +349,7 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         return _reductions().arg_extreme("minimum", self, axis, keepdims)
 
     def take(self, indices: Any, axis: int | None = None) -> DeviceArray:
-        """As `np.take`, but an index outside gives NaN (0 in integers); a refusal would make the host wait."""
+        """As `np.take`, but an index outside gives NaN (0 in integers)."""
         from minidl.array.movement import take
 
         return take(self, indices, axis)

@@ -98,6 +98,8 @@ def compute(
     Returns:
         `out`, or the new array.
     """
+    if out is not None:
+        inputs = [_apart(x, out) if type(x) is DeviceArray else x for x in inputs]
     arrays = [x for x in inputs if type(x) is DeviceArray]
     key = (
         operation.name,
@@ -113,9 +115,7 @@ def compute(
     device = (arrays[0] if arrays else out).device  # type: ignore[union-attr]
     if out is None:
         out = empty(plan.shape, plan.dtype, device)
-    else:
-        inputs = [_apart(x, out) if type(x) is DeviceArray else x for x in inputs]
-    for x in arrays if out is None else (*arrays, out):
+    for x in (*arrays, out):
         if x.device is not device:
             raise BackendError(
                 f"{operation.name}: expected arrays on one device, got {device.name!r} and {x.device.name!r}"
@@ -156,7 +156,7 @@ def _apart(x: DeviceArray, out: DeviceArray) -> DeviceArray:
     if x.buffer is not out.buffer or x.layout == out.layout:
         return x
     (low, high), (first, last) = views.span(x.layout), views.span(out.layout)
-    return x.copy() if (low < last and first < high) or x.dtype != out.dtype else x
+    return x.copy() if low < last and first < high else x
 
 
 # -------------------------------------------------------------------- planning

@@ -115,7 +115,7 @@ def take(x: DeviceArray, indices: Any, axis: int | None = None) -> DeviceArray:
     along = normalize_axis_index(0 if axis is None else axis, source.ndim)
     size, inner = source.shape[along], math.prod(source.shape[along + 1 :])
     made = empty((*source.shape[:along], *indices.shape, *source.shape[along + 1 :]), x.dtype, x.device)
-    _gather(made, source, indices, size, inner, "j")
+    _gather(made, source, indices, (indices.size, size, inner), "j")
     return made
 
 
@@ -128,16 +128,16 @@ def take_along_axis(x: DeviceArray, indices: DeviceArray, axis: int | None = -1)
     wanted = (*rest[:along], indices.shape[along], *rest[along:])
     chosen = indices.view_of(views.broadcast(indices.layout, wanted))
     made = empty(wanted, x.dtype, x.device)
-    _gather(made, source, chosen, source.shape[along], math.prod(wanted[along + 1 :]), "i")
+    _gather(made, source, chosen, (wanted[along], source.shape[along], math.prod(wanted[along + 1 :])), "i")
     return made
 
 
-def _gather(y: DeviceArray, x: DeviceArray, indices: DeviceArray, size: int, inner: int, place: str) -> None:
+def _gather(
+    y: DeviceArray, x: DeviceArray, indices: DeviceArray, sizes: tuple[int, int, int], place: str
+) -> None:
     if y.size:
         kernel = _gather_kernel(x.dtype, indices.dtype, place)
-        count = y.size // max(inner, 1) if place == "i" else indices.size
-        numbers = (y.size, count, size, inner)
-        kernel(*launch_size(y.size), y, x.contiguous(), indices.contiguous(), *numbers)
+        kernel(*launch_size(y.size), y, x.contiguous(), indices.contiguous(), y.size, *sizes)
 
 
 @functools.cache

@@ -151,7 +151,9 @@ FUNCTIONS |= {
     np.ndim: lambda x: x.ndim,
     np.shape: lambda x: x.shape,
     np.size: lambda x: x.size,
-    np.result_type: lambda *given: np.result_type(*(getattr(x, "dtype", x) for x in given)),
+    np.result_type: lambda *given: np.result_type(
+        *(x.dtype if isinstance(x, DeviceArray) else x for x in given)
+    ),
 }
 
 
