@@ -31,20 +31,24 @@ class _Loss(Module):
             raise ValueError(f"{name}: expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
         self.reduction = reduction
 
-    def _reduce(self, losses: Array, divisor: float) -> Array:
+    def _reduce(self, losses: Array, divisor: Any) -> Array:
         """All losses, their sum, or their sum over `divisor`."""
         if self.reduction == "none":
             return losses
         total: Array = losses.sum()
         if self.reduction == "sum":
             return total
-        return total / divisor if divisor != 0 else total * math.nan  # all are ignored: NaN, as in PyTorch
+        if isinstance(divisor, float | int) and divisor == 0:  # Python raises where an array gives NaN
+            return total * math.nan  # all are ignored: NaN, as in PyTorch
+        return total / divisor
 
-    def _share(self, dloss: Any, divisor: float) -> Any:
+    def _share(self, dloss: Any, divisor: Any) -> Any:
         """The gradient that reaches each single loss: `_reduce` backwards."""
         if self.reduction != "mean":
             return dloss
-        return dloss / divisor if divisor != 0 else 0 * dloss  # of nothing, nothing has a share
+        if isinstance(divisor, float | int):
+            return dloss / divisor if divisor != 0 else 0 * dloss  # of nothing, nothing has a share
+        return np.where(divisor == 0, 0 * dloss, dloss / divisor)  # in a recorded step, which the host cannot know
 
     def recall(self, dloss: Array | float | None = None) -> tuple[Any, ...]:
         """As `Module.recall`; without an upstream gradient it is 1, for a loss is where backward starts."""
