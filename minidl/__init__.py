@@ -10,7 +10,7 @@ import importlib
 from types import ModuleType
 
 from minidl import errors, kernels
-from minidl.array import manual_seed
+from minidl.array import manual_seed, to_device, to_host
 from minidl.kernels.registry import get_backend, use_backend
 from minidl.kernels.threads import get_num_threads, set_num_threads
 
@@ -20,6 +20,7 @@ _ROOMS = ("data", "metrics", "models", "nn", "optim", "testing", "train")
 
 __all__ = [
     "__version__",
+    "cuda",
     "data",
     "errors",
     "get_backend",
@@ -32,6 +33,8 @@ __all__ = [
     "optim",
     "set_num_threads",
     "testing",
+    "to_device",
+    "to_host",
     "train",
     "use_backend",
 ]
@@ -40,6 +43,8 @@ __all__ = [
 def __getattr__(name: str) -> ModuleType:
     if name in _ROOMS:
         return importlib.import_module(f"minidl.{name}")
+    if name == "cuda":
+        return importlib.import_module("minidl.array.cuda")
     raise AttributeError(f"module 'minidl' has no attribute {name!r}")
 
 

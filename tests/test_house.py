@@ -83,7 +83,8 @@ def test_dependencies_point_one_way(path):
 # The only files, and the only folder, that may import a library which takes long to load or need not be
 # installed. That `import minidl` loads none of them is a test below.
 OPTIONAL = {
-    "numba": {"kernels/numba_cpu/", "testing/component.py"},
+    "cuda": {"array/cuda.py"},
+    "numba": {"array/cuda_compiler.py", "kernels/numba_cpu/", "testing/component.py"},
     "llvmlite": {"kernels/numba_cpu/"},
     "threadpoolctl": {"cli/run.py", "kernels/threads.py"},
     "matplotlib": {"bench/plots.py", "train/plots.py"},
@@ -133,8 +134,8 @@ def test_what_is_listed_as_public_is_there(name):
 
 
 PUBLIC = {
-    "minidl": "__version__ data errors get_backend get_num_threads kernels manual_seed metrics models nn "
-    "optim set_num_threads testing train use_backend",
+    "minidl": "__version__ cuda data errors get_backend get_num_threads kernels manual_seed metrics models "
+    "nn optim set_num_threads testing train use_backend",
     "minidl.nn": "AdaptiveAvgPool2d AvgPool2d BCEWithLogitsLoss BatchNorm1d BatchNorm2d Conv2d "
     "CrossEntropyLoss Dropout Flatten Linear MSELoss MaxPool2d Module Parameter ReLU Sequential Sigmoid "
     "Softmax Tanh init watch_forward",
@@ -150,10 +151,10 @@ PUBLIC = {
     "matmul max_pool2d max_pool2d_input_grad relu relu_input_grad sigmoid sigmoid_input_grad "
     "softmax softmax_input_grad sgd_step squared_error sum_channels sum_rows tanh "
     "tanh_input_grad use_backend",
-    "minidl.testing": "Bug CHECKS GradientCheck Sample TensorCheck Wrong check_component check_optimizer "
-    "check_scheduler diagnose gradient_check numerical_gradient planted",
-    "minidl.errors": "BackendError BackwardError CheckpointError DTypeError DataError KernelError MinidlError "
-    "NonFiniteError ShapeError StateDictError",
+    "minidl.testing": "Bug CHECKS GradientCheck Sample SimulatedDevice TensorCheck Wrong check_component "
+    "check_optimizer check_scheduler diagnose gradient_check numerical_gradient planted",
+    "minidl.errors": "BackendError BackwardError CheckpointError DTypeError DataError KernelError "
+    "MinidlError NonFiniteError ShapeError StateDictError",
     "minidl.train": "Callback Checkpoint History Trainer load_checkpoint load_weights save_checkpoint "
     "save_weights",
     "minidl.metrics": "Accuracy ConfusionMatrix Mean Metric accuracy confusion_matrix",
@@ -172,7 +173,19 @@ def fresh(code: str) -> str:
     return done.stdout.strip()
 
 
-HEAVY = ("numba", "llvmlite", "threadpoolctl", "matplotlib", "rich", "PIL", "safetensors", "pytest", "torch")
+HEAVY = (
+    "cuda",
+    "numba",
+    "numba_cuda",
+    "llvmlite",
+    "threadpoolctl",
+    "matplotlib",
+    "rich",
+    "PIL",
+    "safetensors",
+    "pytest",
+    "torch",
+)
 
 
 def test_import_loads_nothing_heavy():

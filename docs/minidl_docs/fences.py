@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import linecache
 import math
 import re
 import sys
@@ -110,6 +111,7 @@ def run_fences(fences: list[Fence], page: str = "page") -> list[Run]:
 
     from minidl_docs.plots import plot_style
 
+    _remember_source(fences, page)
     module = types.ModuleType("__page__")  # a real one, so that what a page defines can be pickled
     namespace = vars(module)
     runs = []
@@ -134,6 +136,16 @@ def run_fences(fences: list[Fence], page: str = "page") -> list[Run]:
             runs.append(Run(fence, out.getvalue(), after if after and after.is_output else None, figures))
             pyplot.close("all")
     return runs
+
+
+def _remember_source(fences: list[Fence], page: str) -> None:
+    """Let `inspect` find the source of what a page defines: a GPU kernel is compiled from its text."""
+    lines: list[str] = []
+    for fence in fences:
+        if fence.language == "python":
+            lines += ["\n"] * (fence.line - len(lines))
+            lines += [f"{line}\n" for line in fence.code.splitlines()]
+    linecache.cache[page] = (len(lines), None, lines, page)
 
 
 @contextlib.contextmanager

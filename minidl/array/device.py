@@ -37,16 +37,20 @@ class Device(ABC):
         name: `"cuda"` or `"sim"`.
         pool: its memory.
         launches: how many kernels were started so far.
+        recording: whether launches are written down now, not run.
     """
 
     name: str
     pool: MemoryPool
     launches: int
+    recording: bool
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.pool = MemoryPool(self._allocate, self._free)
+        self.pool.device = self
         self.launches = 0
+        self.recording = False
         self._plans: dict[Any, Plan] = {}
 
     def allocate(self, nbytes: int) -> Buffer:
@@ -83,6 +87,23 @@ class Device(ABC):
     @abstractmethod
     def synchronize(self) -> None:
         """Wait until all that was asked for is done."""
+
+    @abstractmethod
+    def start_recording(self) -> None:
+        """From here on launches are written down, not run (`minidl.array.graph` is the way to it)."""
+
+    @abstractmethod
+    def stop_recording(self) -> Callable[[], None]:
+        """Launches run again; what is given back runs all those that were written down."""
+
+    def refuse_while_recording(self, what: str) -> None:
+        """The host takes part in nothing that is recorded.
+
+        Raises:
+            BackendError: a step is recorded now.
+        """
+        if self.recording:
+            raise BackendError(f"{what}: a recorded step runs without the host; do this outside of it")
 
     @abstractmethod
     def _allocate(self, size: int) -> Any: ...

@@ -23,7 +23,8 @@ from minidl.array.layout import Layout
 from minidl.errors import BackendError, DTypeError
 
 if TYPE_CHECKING:
-    from minidl.array.device import Buffer, Device
+    from minidl.array.device import Device
+    from minidl.array.device_memory import Buffer
 
 __all__ = ["DeviceArray", "empty"]
 
@@ -50,6 +51,7 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     Attributes:
         buffer: the memory, which a view shares with what it is a view of.
+        device: whose memory it is.
         shape: as NumPy's.
         strides: of each dimension, in elements (NumPy counts bytes).
         offset: of the first element, in elements.
@@ -57,9 +59,10 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         size: number of elements.
     """
 
-    __slots__ = ("buffer", "dtype", "offset", "shape", "size", "strides")
+    __slots__ = ("buffer", "device", "dtype", "offset", "shape", "size", "strides")
 
     buffer: Buffer
+    device: Device
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     offset: int
@@ -75,6 +78,7 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         dtype: np.dtype[Any],
     ) -> None:
         self.buffer = buffer
+        self.device = buffer.device
         self.shape = shape
         self.strides = strides
         self.offset = offset
@@ -82,11 +86,6 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         self.size = math.prod(shape)
 
     # ---------------------------------------------------------------- what it is
-
-    @property
-    def device(self) -> Device:
-        """Where its memory is."""
-        return self.buffer.device
 
     @property
     def ndim(self) -> int:
@@ -150,7 +149,11 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def squeeze(self, axis: Axis = None) -> DeviceArray:
         """Without dimensions of size 1."""
-        drop = [i for i, n in enumerate(self.shape) if n == 1] if axis is None else views.axes_of(axis, self.ndim)
+        drop = (
+            [i for i, n in enumerate(self.shape) if n == 1]
+            if axis is None
+            else views.axes_of(axis, self.ndim)
+        )
         if any(self.shape[i] != 1 for i in drop):
             raise ValueError(f"squeeze: expected dimensions of size 1 at {axis}, got {self.shape}")
         return self[tuple(0 if i in drop else slice(None) for i in range(self.ndim))]
@@ -220,7 +223,7 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         flat = np.empty(self.size, self.dtype)
         if self.size:
             dense = self.contiguous()
-            self.device.copy_to_host(dense.buffer, flat, dense.offset * dense.itemsize)
+            self.device.copy_to_host(dense.buffer, dense.offset * dense.itemsize, flat)
         return flat.reshape(self.shape)
 
     def item(self) -> Any:
@@ -274,4 +277,109 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         from minidl.array.protocol import run_function
 
-        return run_function(function, args, kwargs)
+        return run_function(function, args, kwargs, self.device)
+
+    # ---------------------------------------------------------------- ndarray's other methods
+
+    def sum(
+        self,
+        axis: Axis = None,
+        dtype: Any = None,
+        out: Any = None,
+        keepdims: bool = False,
+        initial: Any = None,
+    ) -> DeviceArray:
+        """As `np.sum`."""
+        return _reductions().reduce("add", self, axis, dtype, out, keepdims, initial)
+
+    def prod(
+        self,
+        axis: Axis = None,
+        dtype: Any = None,
+        out: Any = None,
+        keepdims: bool = False,
+        initial: Any = None,
+    ) -> DeviceArray:
+        """As `np.prod`."""
+        return _reductions().reduce("multiply", self, axis, dtype, out, keepdims, initial)
+
+    def max(
+        self, axis: Axis = None, out: Any = None, keepdims: bool = False, initial: Any = None
+    ) -> DeviceArray:
+        """As `np.max`."""
+        return _reductions().reduce("maximum", self, axis, None, out, keepdims, initial)
+
+    def min(
+        self, axis: Axis = None, out: Any = None, keepdims: bool = False, initial: Any = None
+    ) -> DeviceArray:
+        """As `np.min`."""
+        return _reductions().reduce("minimum", self, axis, None, out, keepdims, initial)
+
+    def all(self, axis: Axis = None, out: Any = None, keepdims: bool = False) -> DeviceArray:
+        """As `np.all`."""
+        return _reductions().reduce("logical_and", self, axis, None, out, keepdims)
+
+    def any(self, axis: Axis = None, out: Any = None, keepdims: bool = False) -> DeviceArray:
+        """As `np.any`."""
+        return _reductions().reduce("logical_or", self, axis, None, out, keepdims)
+
+    def mean(self, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> DeviceArray:
+        """As `np.mean`."""
+        return _reductions().mean(self, axis, dtype, keepdims)
+
+    def var(
+        self, axis: Axis = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False
+    ) -> DeviceArray:
+        """As `np.var`."""
+        return _reductions().var(self, axis, dtype, ddof, keepdims)
+
+    def std(
+        self, axis: Axis = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False
+    ) -> DeviceArray:
+        """As `np.std`."""
+        variance: Any = self.var(axis, dtype, ddof, keepdims)
+        return np.sqrt(variance)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> DeviceArray:
+        """As `np.argmax`."""
+        return _reductions().arg_extreme("maximum", self, axis, keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> DeviceArray:
+        """As `np.argmin`."""
+        return _reductions().arg_extreme("minimum", self, axis, keepdims)
+
+    def take(self, indices: Any, axis: int | None = None) -> DeviceArray:
+        """As `np.take`, but an index outside gives NaN (0 in integers)."""
+        from minidl.array.movement import take
+
+        return take(self, indices, axis)
+
+    def clip(self, min: Any = None, max: Any = None) -> DeviceArray:
+        """As `np.clip`."""
+        x: Any = self
+        return np.clip(x, min, max)
+
+
+def empty(shape: tuple[int, ...], dtype: DTypeLike, device: Device) -> DeviceArray:
+    """A contiguous array on a device, whose numbers are anything.
+
+    Raises:
+        DTypeError: a dtype that kernels do not have.
+        ValueError: more elements than kernels can count.
+    """
+    kind = np.dtype(dtype)
+    if kind not in DTYPES:
+        names = ", ".join(known.name for known in DTYPES)
+        raise DTypeError(f"DeviceArray: expected a dtype of {names}, got {kind}")
+    size = math.prod(shape)
+    if size > MOST:
+        raise ValueError(f"DeviceArray: expected at most {MOST} elements, got {shape}")
+    return DeviceArray(device.allocate(size * kind.itemsize), shape, views.dense(shape), 0, kind)
+
+
+@functools.cache
+def _reductions() -> Any:
+    """They are made of arrays themselves, so they are imported when there is one."""
+    from minidl.array import reductions
+
+    return reductions

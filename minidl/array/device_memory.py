@@ -69,6 +69,11 @@ class Buffer:
         self._pool = pool
         self._block = block
 
+    @property
+    def device(self) -> Any:
+        """The device whose memory it is."""
+        return self._pool.device
+
     def __del__(self) -> None:
         self._pool.give_back(self._block)
 
@@ -81,11 +86,13 @@ class MemoryPool:
         free: gives them back to it.
 
     Attributes:
+        device: whose memory it is.
         in_use: bytes in blocks that arrays have now.
         kept: bytes in all blocks, idle ones included.
         allocations: how often the device was asked.
     """
 
+    device: Any = None
     in_use: int
     kept: int
     allocations: int
@@ -119,7 +126,7 @@ class MemoryPool:
         return Block(memory, size)
 
     def _recorded(self, size: int) -> Block:
-        """While a step is recorded: one of the recording's own blocks, or an idle one, which becomes its own."""
+        """While a step is recorded: a block of the recording, or an idle one that becomes its own."""
         assert self._recording is not None
         for idle in (self._recording.idle, self._idle):
             if idle.get(size):
@@ -134,8 +141,16 @@ class MemoryPool:
     def give_back(self, block: Block) -> None:
         """A buffer's end: its block waits for the next."""
         self.in_use -= block.size
-        idle = self._idle if block.reserve is None else block.reserve.idle
-        idle.setdefault(block.size, deque()).append(block)
+        reserve = block.reserve
+        if reserve is None or reserve.dropped:
+            self.keep(block)
+        else:
+            reserve.idle.setdefault(block.size, deque()).append(block)
+
+    def keep(self, block: Block) -> None:
+        """Keep an idle block for anybody."""
+        block.reserve = None
+        self._idle.setdefault(block.size, deque()).append(block)
 
     @contextmanager
     def recording(self) -> Iterator[Reserve]:
@@ -161,18 +176,20 @@ class Reserve:
 
     Attributes:
         idle: those which no array has now.
+        dropped: whether the recording has come to its end.
     """
 
     idle: dict[int, deque[Block]]
+    dropped: bool
 
     def __init__(self, pool: MemoryPool) -> None:
         self.idle = {}
+        self.dropped = False
         self._pool = pool
 
     def release(self) -> None:
-        """The recording's end: its idle blocks are everybody's again. Blocks of live arrays stay with it."""
+        """The recording's end: its blocks are everybody's again, those of live arrays when the arrays die."""
+        self.dropped = True
         for blocks in self.idle.values():
             while blocks:
-                block = blocks.popleft()
-                block.reserve = None
-                self._pool._idle.setdefault(block.size, deque()).append(block)
+                self._pool.keep(blocks.popleft())

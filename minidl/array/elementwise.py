@@ -60,8 +60,8 @@ def of_ufunc(ufunc: np.ufunc) -> Operation:
 
     def resolve(given: tuple[Any, ...], dtype: Any, out: Any) -> DTypes:
         given = tuple(np.dtype(np.bool) if kind is bool else kind for kind in given)
-        signature = None if dtype is None else (*(None,) * ufunc.nin, np.dtype(dtype))
-        resolved: DTypes = ufunc.resolve_dtypes((*given, out), signature=signature, casting="same_kind")
+        wanted: Any = {} if dtype is None else {"signature": (*(None,) * ufunc.nin, np.dtype(dtype))}
+        resolved: DTypes = ufunc.resolve_dtypes((*given, out), casting="same_kind", **wanted)
         return resolved
 
     return Operation(ufunc.__name__, resolve)
@@ -98,6 +98,8 @@ def compute(
     Returns:
         `out`, or the new array.
     """
+    if out is not None:
+        inputs = [_apart(x, out) if type(x) is DeviceArray else x for x in inputs]
     arrays = [x for x in inputs if type(x) is DeviceArray]
     key = (
         operation.name,
@@ -113,9 +115,7 @@ def compute(
     device = (arrays[0] if arrays else out).device  # type: ignore[union-attr]
     if out is None:
         out = empty(plan.shape, plan.dtype, device)
-    else:
-        inputs = [_apart(x, out) if type(x) is DeviceArray else x for x in inputs]
-    for x in arrays if out is None else (*arrays, out):
+    for x in (*arrays, out):
         if x.device is not device:
             raise BackendError(
                 f"{operation.name}: expected arrays on one device, got {device.name!r} and {x.device.name!r}"
@@ -132,7 +132,9 @@ def copy_into(target: DeviceArray, values: Any) -> None:
     Raises:
         BackendError: a host array.
     """
-    if isinstance(values, np.ndarray) or not isinstance(values, DeviceArray | bool | int | float | np.generic):
+    if isinstance(values, np.ndarray) or not isinstance(
+        values, DeviceArray | bool | int | float | np.generic
+    ):
         raise BackendError(
             f"DeviceArray: expected values on {target.device.name!r} or a number, got {_described(values)}; "
             "use minidl.to_device(x)"
@@ -154,7 +156,7 @@ def _apart(x: DeviceArray, out: DeviceArray) -> DeviceArray:
     if x.buffer is not out.buffer or x.layout == out.layout:
         return x
     (low, high), (first, last) = views.span(x.layout), views.span(out.layout)
-    return x.copy() if low < last and first < high or x.dtype != out.dtype else x
+    return x.copy() if low < last and first < high else x
 
 
 # -------------------------------------------------------------------- planning
@@ -211,10 +213,13 @@ def _form(sizes: tuple[int, ...], steps: tuple[int, ...]) -> str:
 
 
 def index_text(element: str, sizes: Sequence[str], name: str) -> list[str]:
-    """Lines that turn the number of an element into its place in each dimension: `name0`, `name1`, …"""
+    """Lines that turn the number of an element into its place in each dimension: name0, name1 and so on."""
     lines, rest = [], element
     for k in reversed(range(1, len(sizes))):
-        lines += [f"{name}{k - 1}_ = {rest} // {sizes[k]}", f"{name}{k} = {rest} - {name}{k - 1}_ * {sizes[k]}"]
+        lines += [
+            f"{name}{k - 1}_ = {rest} // {sizes[k]}",
+            f"{name}{k} = {rest} - {name}{k - 1}_ * {sizes[k]}",
+        ]
         rest = f"{name}{k - 1}_"
     return [*lines, f"{name}0 = {rest}"]
 
@@ -272,7 +277,12 @@ def _kernel(
     names = [part.split()[-1] for part in signature]
     lines = [*loads, *(line.strip() for line in before), stored]
     source = "\n".join(
-        [f"def {name}({', '.join(names)}):", "    i = cuda.grid(1)", "    if i < n:", *(f"        {x}" for x in lines)]
+        [
+            f"def {name}({', '.join(names)}):",
+            "    i = cuda.grid(1)",
+            "    if i < n:",
+            *(f"        {x}" for x in lines),
+        ]
     )
     return kernel_from_source(source + "\n", ", ".join(signature))
 

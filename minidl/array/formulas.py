@@ -1,10 +1,12 @@
 """What each of NumPy's ufuncs computes, as the text of a kernel: `a` and `b` are its inputs.
 
-`T` is the type that is computed in, so a constant is `T(1)`: a bare 1 beside a float32 would make a float64 of
-it. What stands before a `;` are lines of their own.
+`T` is the type that is computed in, so a constant is `T(1)`: a bare 1 beside a float32 would make a float64
+of it. What stands before a `;` are lines of their own.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -63,9 +65,9 @@ FLOAT = {
     "signbit": "math.copysign(T(1), a) < T(0)",
     # as Python's: the remainder has the divisor's sign
     "remainder": "r = math.fmod(a, b); r + b if r != T(0) and (r < T(0)) != (b < T(0)) else r",
-    "floor_divide": (
-        "r = math.fmod(a, b); q = (a - r) / b; q = q - T(1) if r != T(0) and (r < T(0)) != (b < T(0)) else q; "
-        "math.floor(q + T(0.5))"  # q is whole but for its rounding
+    "floor_divide": (  # q is whole but for its rounding
+        "r = math.fmod(a, b); q = (a - r) / b; "
+        "q = q - T(1) if r != T(0) and (r < T(0)) != (b < T(0)) else q; math.floor(q + T(0.5))"
     ),
 }
 INTEGER = {
@@ -102,14 +104,19 @@ BOOL = {
     "isinf": "False",
     "isfinite": "True",
 }
+WRAPPED = {name: f"({ANY[name]}) & 255" for name in ("add", "subtract", "multiply", "square")}
+"""Bytes begin again at 0 after 255."""
 BY_KIND = {
     "f": ANY | FLOAT,
     "i": ANY | INTEGER,
-    "u": ANY | INTEGER | {"negative": "T(0) - a", "absolute": "a", "sign": "T(1) if a > T(0) else a"},
+    "u": ANY
+    | INTEGER
+    | WRAPPED
+    | {"negative": "-a & 255", "invert": "255 - a", "absolute": "a", "sign": "a > T(0)"},
     "b": ANY | BOOL,
 }
 
 
-def formula(name: str, dtype: np.dtype) -> str | None:  # type: ignore[type-arg]
+def formula(name: str, dtype: np.dtype[Any]) -> str | None:
     """The text of a ufunc that computes in `dtype`, or None if there is none."""
     return BY_KIND[dtype.kind].get(name)

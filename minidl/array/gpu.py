@@ -14,14 +14,16 @@ def relu_kernel(y, x, n):
 relu_kernel(blocks, 256, y, x, n)      # on the device that y and x are on
 ```
 
-`real` stands for float32 or float64, whichever the arrays have. `cuda`, `real`, `int32`, … are only names here: a
-GPU's compiler and the simulator each put their own meaning in their place, so this file imports neither.
+`real` stands for float32 or float64, whichever the arrays have. `cuda`, `real`, `int32`, … are only names
+here: a GPU's compiler and the simulator each put their own meaning in their place, and this file imports
+neither.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
+import dis
 import inspect
 import linecache
 import math
@@ -79,7 +81,7 @@ class _Name:
 
 
 cuda: Any = _Name("cuda")
-"""`cuda.grid(1)`, `cuda.threadIdx.x`, `cuda.syncthreads()`, `cuda.shared.array(shape, real, alignment=16)`, …"""
+"""`cuda.grid(1)`, `cuda.threadIdx.x`, `cuda.syncthreads()`, `cuda.shared.array(64, real, alignment=16)`, …"""
 real: Any = _Name("real")
 """float32 or float64: `real(0.5)` is a constant in the precision that the kernel is compiled for."""
 bool_: Any = _Name("bool_")
@@ -93,6 +95,9 @@ float64: Any = _Name("float64")
 NAMES = ("cuda", "real", "bool_", "int32", "int64", "uint8", "uint32", "float32", "float64")
 """What a runner of kernels gives a meaning to."""
 TYPES = {name: np.dtype(name) for name in ("bool", "uint8", "int32", "uint32", "int64", "float32", "float64")}
+
+PRECISIONS: dict[Any, str] = {TYPES[name]: name for name in ("float32", "float64")}
+"""What `real` is for an array of a dtype."""
 
 
 @dataclass(frozen=True)
@@ -179,9 +184,12 @@ class GpuFunction:
 
 
 def _names_in(code: types.CodeType) -> set[str]:
-    """The names that a function's code looks up, those of functions within it included."""
-    inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
-    return {*code.co_names, *code.co_freevars}.union(*map(_names_in, inner))
+    """The names outside a function that its text looks up."""
+    found = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+    return {*found, *code.co_freevars}
+
+
+REGISTERS = 65536  # of a GPU's multiprocessor, which at least one block has to fit
 
 
 class GpuKernel(GpuFunction):
@@ -190,6 +198,7 @@ class GpuKernel(GpuFunction):
     Attributes:
         arguments: the parsed signature.
         registers: how many of the GPU's registers a thread may use; the compile proof refuses more.
+        threads: how many threads a block may have, so that there are registers for all.
         precisions: what `real` may be: float32 and float64, or only the first name in a kernel without it.
         first_pointer: the position of the argument that says which device runs.
         first_real: the position of the argument whose dtype says what `real` is, if there is one.
@@ -197,6 +206,7 @@ class GpuKernel(GpuFunction):
 
     arguments: tuple[Argument, ...]
     registers: int
+    threads: int
     precisions: tuple[str, ...]
     first_pointer: int
     first_real: int | None
@@ -207,6 +217,7 @@ class GpuKernel(GpuFunction):
         super().__init__(function, source)
         self.arguments = _parsed(signature, self.name)
         self.registers = registers
+        self.threads = min(1024, REGISTERS // registers)
         names = tuple(inspect.signature(function).parameters)
         if names != tuple(argument.name for argument in self.arguments):
             raise ValueError(f"{self.name}: its signature says {signature!r}, the function takes {names}")
@@ -245,10 +256,10 @@ class GpuKernel(GpuFunction):
         if self.first_real is None:
             return "float32"
         array = args[self.first_real]
-        name = getattr(getattr(array, "dtype", None), "name", "")
-        if name not in self.precisions:
+        found = PRECISIONS.get(getattr(array, "dtype", None))
+        if found is None:
             raise self.misfit(self.first_real, array, "float32 or float64")
-        return name
+        return found
 
     def misfit(self, position: int, got: Any, precision: str) -> DTypeError:
         """The error for an argument that does not fit."""
@@ -275,8 +286,8 @@ def gpu_kernel(signature: str, *, registers: int = 64) -> Callable[[Callable[...
     """A decorator: makes a Python function a kernel.
 
     Args:
-        signature: the arguments with their types, as in C: `"real* y, const real* x, int32 n"`. A pointer's type
-            is real, bool, uint8, int32, int64, float32 or float64; so is a number's.
+        signature: the arguments with their types, as in C: `"real* y, const real* x, int32 n"`. A type is
+            real, bool, uint8, int32, uint32, int64, float32 or float64.
         registers: how many registers a thread may use.
     """
 

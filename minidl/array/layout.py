@@ -86,9 +86,7 @@ def broadcast(layout: Layout, shape: Ints) -> Layout:
     if layout.shape == shape:
         return layout
     new = len(shape) - len(layout.shape)
-    if new < 0 or any(
-        have not in (1, want) for have, want in zip(layout.shape, shape[new:], strict=True)
-    ):
+    if new < 0 or any(have not in (1, want) for have, want in zip(layout.shape, shape[new:], strict=True)):
         raise ValueError(f"DeviceArray: expected a shape that broadcasts to {shape}, got {layout.shape}")
     repeated = (0 if have == 1 else stride for have, stride in zip(layout.shape, layout.strides, strict=True))
     return Layout(shape, (0,) * new + tuple(repeated), layout.offset)
@@ -142,7 +140,9 @@ def reshape(layout: Layout, wanted: Ints) -> Layout | None:
     """
     size = math.prod(layout.shape)
     if math.prod(wanted) != size:
-        raise ValueError(f"DeviceArray: expected a shape for {size} elements like {layout.shape}, got {wanted}")
+        raise ValueError(
+            f"DeviceArray: expected a shape for {size} elements like {layout.shape}, got {wanted}"
+        )
     if size == 0 or layout.strides == dense(layout.shape):
         return Layout(wanted, dense(wanted), layout.offset)
     # A run is what has one stride: wanted dimensions must be cut from single runs, the last ones first.

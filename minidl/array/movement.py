@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -48,7 +49,9 @@ def stack(arrays: Sequence[DeviceArray], axis: int = 0) -> DeviceArray:
     return concatenate([x[(slice(None),) * where + (None,)] for x in parts], where)
 
 
-def split(x: DeviceArray, sections: int | Sequence[int], axis: int = 0, even: bool = True) -> list[DeviceArray]:
+def split(
+    x: DeviceArray, sections: int | Sequence[int], axis: int = 0, even: bool = True
+) -> list[DeviceArray]:
     """Views of consecutive parts: so many, or cut before these indices.
 
     Raises:
@@ -63,7 +66,7 @@ def split(x: DeviceArray, sections: int | Sequence[int], axis: int = 0, even: bo
         cuts = [i * count + min(i, long) for i in range(int(sections) + 1)]
     else:
         cuts = [0, *map(int, sections), size]
-    return [_along(x, along, slice(a, b)) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [_along(x, along, slice(a, b)) for a, b in itertools.pairwise(cuts)]
 
 
 def flip(x: DeviceArray, axis: int | Sequence[int] | None = None) -> DeviceArray:
@@ -90,7 +93,9 @@ def pad(x: DeviceArray, pad_width: Any, mode: str = "constant", constant_values:
         raise BackendError(f"np.pad: expected mode 'constant' on a device, got {mode!r}")
     widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
     made = empty(
-        tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True)), x.dtype, x.device
+        tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True)),
+        x.dtype,
+        x.device,
     )
     made.fill(constant_values)
     made[tuple(slice(before, before + n) for n, (before, _) in zip(x.shape, widths, strict=True))] = x
@@ -110,12 +115,12 @@ def take(x: DeviceArray, indices: Any, axis: int | None = None) -> DeviceArray:
     along = normalize_axis_index(0 if axis is None else axis, source.ndim)
     size, inner = source.shape[along], math.prod(source.shape[along + 1 :])
     made = empty((*source.shape[:along], *indices.shape, *source.shape[along + 1 :]), x.dtype, x.device)
-    _gather(made, source, indices, size, inner, "j")
+    _gather(made, source, indices, (indices.size, size, inner), "j")
     return made
 
 
 def take_along_axis(x: DeviceArray, indices: DeviceArray, axis: int | None = -1) -> DeviceArray:
-    """For each place of `indices`, the element along the axis that it names; an index outside as in `take`."""
+    """For each place of `indices`, the element along the axis that it names; indices as in `take`."""
     _check_indices("take_along_axis", indices)
     source = x.ravel() if axis is None else x
     along = normalize_axis_index(0 if axis is None else axis, source.ndim)
@@ -123,25 +128,27 @@ def take_along_axis(x: DeviceArray, indices: DeviceArray, axis: int | None = -1)
     wanted = (*rest[:along], indices.shape[along], *rest[along:])
     chosen = indices.view_of(views.broadcast(indices.layout, wanted))
     made = empty(wanted, x.dtype, x.device)
-    _gather(made, source, chosen, source.shape[along], math.prod(wanted[along + 1 :]), "i")
+    _gather(made, source, chosen, (wanted[along], source.shape[along], math.prod(wanted[along + 1 :])), "i")
     return made
 
 
-def _gather(y: DeviceArray, x: DeviceArray, indices: DeviceArray, size: int, inner: int, place: str) -> None:
+def _gather(
+    y: DeviceArray, x: DeviceArray, indices: DeviceArray, sizes: tuple[int, int, int], place: str
+) -> None:
     if y.size:
         kernel = _gather_kernel(x.dtype, indices.dtype, place)
-        count = y.size // max(inner, 1) if place == "i" else indices.size
-        numbers = (y.size, count, size, inner)
-        kernel(*launch_size(y.size), y, x.contiguous(), indices.contiguous(), *numbers)
+        kernel(*launch_size(y.size), y, x.contiguous(), indices.contiguous(), y.size, *sizes)
 
 
 @functools.cache
 def _gather_kernel(dtype: np.dtype[Any], index_dtype: np.dtype[Any], place: str) -> GpuKernel:
-    """y (outer, count, inner) from x (outer, size, inner).
+    """From x (outer, size, inner) to y (outer, count, inner).
 
-    `place` is where the index of an element is: "j", one for each of `count` rows, or "i", one for each element.
+    `place` is where an element's index is: "j", one for each of `count` rows, or "i", one for each element.
     """
-    nothing = f"{dtype.name}(math.nan)" if dtype.kind == "f" else "bool_(0)" if dtype == bool else f"{dtype}(0)"
+    nothing = (
+        f"{dtype.name}(math.nan)" if dtype.kind == "f" else "bool_(0)" if dtype == np.bool else f"{dtype}(0)"
+    )
     source = f"""
 def gather(y, x, indices, n, count, size, inner):
     i = cuda.grid(1)

@@ -13,6 +13,7 @@ import numpy as np
 
 from minidl.array import layout as views
 from minidl.array import movement, reductions
+from minidl.array.device import Device
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.elementwise import WHERE, compute, of_ufunc
 from minidl.array.transfer import to_device
@@ -21,7 +22,7 @@ from minidl.errors import BackendError
 __all__ = ["MATMUL", "run_function", "run_ufunc"]
 
 MATMUL: list[Callable[[DeviceArray, DeviceArray], DeviceArray]] = []
-"""What multiplies matrices (…, M, K) and (…, K, N): `minidl.kernels.cuda` puts it here, as this room cannot import it."""
+"""What multiplies matrices (…, M, K) and (…, K, N): `minidl.kernels.cuda` puts it here."""
 
 REDUCING = {"add", "multiply", "maximum", "minimum", "logical_and", "logical_or"}
 """Ufuncs whose `reduce` there is."""
@@ -45,9 +46,11 @@ def run_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], how: dict[s
     how.pop("casting", None)
     if method != "__call__" or how:
         what = f"{name}.{method}" if method != "__call__" else f"{name} with {', '.join(how)}"
-        raise BackendError(f"np.{what} is not there for a DeviceArray; minidl.to_host(x) brings it to the host")
+        raise BackendError(
+            f"np.{what} is not there for a DeviceArray; minidl.to_host(x) brings it to the host"
+        )
     if name == "matmul":
-        return _matmul(*inputs, out=out)
+        return _matmul(out, *inputs)
     if name == "divmod":
         return np.floor_divide(*inputs), np.remainder(*inputs)
     if name == "clip":
@@ -66,8 +69,8 @@ def _check_operand(name: str, x: Any) -> None:
     )
 
 
-def _matmul(a: Any, b: Any, out: DeviceArray | None = None) -> DeviceArray:
-    """`a @ b` by the kernel that was put into `MATMUL`; vectors become matrices, and results lose that again."""
+def _matmul(out: DeviceArray | None, a: Any, b: Any) -> DeviceArray:
+    """`a @ b` by the kernel in `MATMUL`; vectors become matrices, and results lose that again."""
     if not MATMUL:
         import importlib
 
@@ -94,18 +97,25 @@ def _matmul(a: Any, b: Any, out: DeviceArray | None = None) -> DeviceArray:
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 """What runs in place of each of NumPy's functions."""
 
+MAKERS = {np.arange, np.array, np.asarray, np.empty, np.eye, np.full, np.ones, np.zeros}
+"""Functions that make an array `like` one on a device: made on the host, and put there."""
+
 METHODS = (
-    "all any argmax argmin astype copy max mean min prod ravel reshape squeeze std sum swapaxes take transpose var"
-).split()
+    *("all", "any", "argmax", "argmin", "astype", "copy", "max", "mean", "min", "prod", "ravel", "reshape"),
+    *("squeeze", "std", "sum", "swapaxes", "take", "transpose", "var"),
+)
+"""Functions that are methods too."""
 
 
-def run_function(function: Any, args: Any, kwargs: Any) -> Any:
-    """Answer one of NumPy's functions.
+def run_function(function: Any, args: Any, kwargs: Any, device: Device) -> Any:
+    """Answer one of NumPy's functions; `device` is where what `np.arange(3, like=x)` makes belongs.
 
     Raises:
         BackendError: it has none here.
     """
     here = FUNCTIONS.get(function)
+    if function in MAKERS:
+        return to_device(function(*args, **kwargs), device)
     if here is None:
         raise BackendError(
             f"np.{function.__name__} is not there for a DeviceArray; minidl.to_host(x) brings it to the host"
@@ -141,7 +151,9 @@ FUNCTIONS |= {
     np.ndim: lambda x: x.ndim,
     np.shape: lambda x: x.shape,
     np.size: lambda x: x.size,
-    np.result_type: lambda *given: np.result_type(*(getattr(x, "dtype", x) for x in given)),
+    np.result_type: lambda *given: np.result_type(
+        *(x.dtype if isinstance(x, DeviceArray) else x for x in given)
+    ),
 }
 
 
@@ -153,26 +165,28 @@ def _where(condition: Any, x: Any, y: Any) -> DeviceArray:
 
 
 @_implements(np.empty_like)
-def _empty_like(x: DeviceArray, dtype: Any = None, shape: Any = None) -> DeviceArray:
+def _empty_like(x: DeviceArray, dtype: Any = None, order: str = "C", shape: Any = None) -> DeviceArray:
     wanted = x.shape if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
     return empty(wanted, np.dtype(dtype or x.dtype), x.device)
 
 
 @_implements(np.full_like)
-def _full_like(x: DeviceArray, fill_value: Any, dtype: Any = None, shape: Any = None) -> DeviceArray:
-    made = _empty_like(x, dtype, shape)
+def _full_like(
+    x: DeviceArray, fill_value: Any, dtype: Any = None, order: str = "C", shape: Any = None
+) -> DeviceArray:
+    made = _empty_like(x, dtype, order, shape)
     made.fill(fill_value)
     return made
 
 
 @_implements(np.zeros_like)
-def _zeros_like(x: DeviceArray, dtype: Any = None, shape: Any = None) -> DeviceArray:
-    return _full_like(x, 0, dtype, shape)
+def _zeros_like(x: DeviceArray, dtype: Any = None, order: str = "C", shape: Any = None) -> DeviceArray:
+    return _full_like(x, 0, dtype, order, shape)
 
 
 @_implements(np.ones_like)
-def _ones_like(x: DeviceArray, dtype: Any = None, shape: Any = None) -> DeviceArray:
-    return _full_like(x, 1, dtype, shape)
+def _ones_like(x: DeviceArray, dtype: Any = None, order: str = "C", shape: Any = None) -> DeviceArray:
+    return _full_like(x, 1, dtype, order, shape)
 
 
 @_implements(np.broadcast_to)
@@ -218,12 +232,12 @@ def _count_nonzero(x: DeviceArray, axis: Any = None, *, keepdims: bool = False) 
 
 
 @_implements(np.isneginf)
-def _isneginf(x: DeviceArray) -> DeviceArray:
+def _isneginf(x: Any) -> Any:
     return np.equal(x, -np.inf)
 
 
 @_implements(np.isposinf)
-def _isposinf(x: DeviceArray) -> DeviceArray:
+def _isposinf(x: Any) -> Any:
     return np.equal(x, np.inf)
 
 
@@ -238,21 +252,5 @@ def _shares_memory(a: Any, b: Any) -> bool:
     """Whether two arrays reach into the same part of the same buffer."""
     if not isinstance(a, DeviceArray) or not isinstance(b, DeviceArray) or a.buffer is not b.buffer:
         return False
-    (low, high), (first, last) = (
-        tuple(place * x.itemsize for place in views.span(x.layout)) for x in (a, b)
-    )
+    (low, high), (first, last) = (tuple(place * x.itemsize for place in views.span(x.layout)) for x in (a, b))
     return low < last and first < high
-
-
-def _made_like(make: Any) -> Callable[..., Any]:
-    """`np.arange(3, like=x)`: made on the host, and put where x is."""
-
-    @functools.wraps(make)
-    def made(*args: Any, like: DeviceArray, **kwargs: Any) -> Any:
-        return to_device(make(*args, **kwargs), like.device)
-
-    return made
-
-
-for _make in (np.arange, np.asarray, np.array, np.empty, np.zeros, np.ones, np.full, np.eye):
-    FUNCTIONS[_make] = _made_like(_make)

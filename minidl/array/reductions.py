@@ -99,7 +99,7 @@ def arg_extreme(name: str, x: DeviceArray, axis: int | None = None, keepdims: bo
     """
     shape = x.shape
     if axis is None:
-        x, axes = x.ravel(), (0,)
+        x, axes = x.ravel(), views.axes_of(None, 1)
     else:
         axes = views.axes_of(axis, x.ndim)
     count = math.prod(x.shape[i] for i in axes)
@@ -194,7 +194,11 @@ def _place(kept: int, reduced: int) -> tuple[list[str], str, list[str], str]:
 
 
 def _dims_text(kept: int, reduced: int) -> list[str]:
-    return [f"{letter}{k}" for letter, n in (("n", kept), ("s", kept), ("m", reduced), ("t", reduced)) for k in range(n)]
+    return [
+        f"{letter}{k}"
+        for letter, n in (("n", kept), ("s", kept), ("m", reduced), ("t", reduced))
+        for k in range(n)
+    ]
 
 
 @functools.cache

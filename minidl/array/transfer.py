@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from minidl.array.device import Device, get_device
+from minidl.array.device import HOMES, Device, get_device
 from minidl.array.device_array import DTYPES, DeviceArray, empty
-from minidl.errors import BackendError, DTypeError
+from minidl.errors import DTypeError
 
-__all__ = ["as_like", "place_of", "put", "to_device", "to_host"]
+__all__ = ["as_like", "convert", "copied", "destination", "place_of", "to_device", "to_host"]
 
 
 def to_device(x: ArrayLike | DeviceArray, device: str | Device = "cuda") -> Any:
@@ -23,7 +23,7 @@ def to_device(x: ArrayLike | DeviceArray, device: str | Device = "cuda") -> Any:
     ```
 
     Args:
-        x: a host array, or what `np.asarray` takes; an array that is on this device already comes back itself.
+        x: a host array, or what `np.asarray` takes; what is on this device already comes back itself.
         device: `"cuda"`, `"sim"`, or a device.
 
     Returns:
@@ -59,16 +59,40 @@ def to_host(x: ArrayLike | DeviceArray) -> NDArray[Any]:
     return x.to_host() if isinstance(x, DeviceArray) else np.asarray(x)
 
 
-def place_of(x: Any) -> str | Device:
-    """Where an array is: its device, or `"cpu"`."""
-    return x.device if isinstance(x, DeviceArray) else "cpu"
+def destination(target: DTypeLike | Device) -> np.dtype[Any] | Device | None:
+    """What `model.to(target)` names: a dtype, a device, or None for the host's memory, `"cpu"`.
+
+    Raises:
+        BackendError: a device that is not there.
+        TypeError: nothing of the three.
+    """
+    if isinstance(target, str) and target == "cpu":
+        return None
+    if isinstance(target, Device) or (isinstance(target, str) and target in HOMES):
+        return get_device(target)
+    return np.dtype(target)
 
 
-def put(x: Any, place: str | Device) -> Any:
-    """An array at a place, `"cpu"` or a device; itself where it is there already."""
-    return to_host(x) if place == "cpu" else to_device(x, place)
+def convert(x: Any, where: np.dtype[Any] | Device | None) -> Any:
+    """An array in a dtype, on a device, or (None) on the host; itself where it is so already."""
+    if isinstance(where, np.dtype):
+        return x.astype(where, copy=False)
+    if where is None:
+        return x.to_host() if isinstance(x, DeviceArray) else x
+    return to_device(x, where)
 
 
 def as_like(x: Any, other: Any) -> Any:
-    """An array where another is, in the other's dtype; itself where it is both already."""
-    return put(x, place_of(other)).astype(other.dtype, copy=False)
+    """An array where another is and in its dtype; itself where it is so already."""
+    placed = convert(x, place_of(other))
+    return placed if placed.dtype == other.dtype else placed.astype(other.dtype)
+
+
+def place_of(x: Any) -> Device | None:
+    """The device that an array is on; None for the host."""
+    return x.device if isinstance(x, DeviceArray) else None
+
+
+def copied(x: ArrayLike | DeviceArray) -> Any:
+    """A copy of an array where it is; anything else as `np.array` takes it."""
+    return x.copy() if isinstance(x, DeviceArray) else np.array(x)

@@ -140,8 +140,9 @@ def winner_positions(
         (N, C, OH, OW).
     """
     u, v = np.divmod(winners.astype(np.int64), kernel_size[1])
-    row = u * dilation[0] + (np.arange(winners.shape[2]) * stride[0] - padding[0])[:, None]
-    column = v * dilation[1] + np.arange(winners.shape[3]) * stride[1] - padding[1]
+    i, j = (np.arange(size, like=winners) for size in winners.shape[2:])
+    row = u * dilation[0] + (i * stride[0] - padding[0])[:, None]
+    column = v * dilation[1] + j * stride[1] - padding[1]
     return row * width + column
 
 

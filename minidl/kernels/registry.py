@@ -8,7 +8,8 @@ the arrays in a call choose:
   reference;
 - any other array type: its twin, or an error that names what is missing.
 
-Numba itself is imported at the first kernel call that wants it, never by `import minidl`.
+Numba itself is imported at the first kernel call that wants it, never by `import minidl`; the twins for
+arrays on a device at the first call with one.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class Kernel(Generic[P, R]):
         names = " and ".join(sorted(array_type.__name__ for array_type in types))
         if len(types) > 1:
             raise BackendError(f"{self!r}: expected arrays of one type, got {names}")
+        _load_device_twins()
         twin = self.twins.get(types.pop())
         if twin is None:
             raise BackendError(f"{self!r}: there is no implementation for {names}")
@@ -189,3 +191,10 @@ def _load_numba_twins() -> None:
         importlib.import_module("minidl.kernels.numba_cpu")
     except ImportError as error:
         warnings.warn(f"minidl: Numba cannot be imported, NumPy runs instead: {error}", stacklevel=4)
+
+
+@functools.cache
+def _load_device_twins() -> None:
+    """Import the twins for arrays on a device, once."""
+    if importlib.util.find_spec("minidl.kernels.cuda") is not None:
+        importlib.import_module("minidl.kernels.cuda")

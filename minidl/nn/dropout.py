@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minidl import kernels
-from minidl.array import Array, default_generator
+from minidl.array import Array, convert, default_generator, place_of
 from minidl.nn.module import Module
 
 __all__ = ["Dropout"]
@@ -50,7 +50,7 @@ class Dropout(Module):
             return y
         # Drawn in float32 whatever x is, so that both precisions drop the same numbers.
         draws = (self.rng or default_generator()).random(x.shape, dtype=np.float32)
-        y, kept = kernels.dropout(x, draws, self.p)
+        y, kept = kernels.dropout(x, convert(draws, place_of(x)), self.p)
         self.remember(kept, self.p, output=y)
         return y
 

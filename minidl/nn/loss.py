@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minidl import kernels
-from minidl.array import Array
+from minidl.array import Array, copied, to_host
 from minidl.errors import DTypeError, ShapeError
 from minidl.nn.module import Module
 
@@ -31,27 +31,33 @@ class _Loss(Module):
             raise ValueError(f"{name}: expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
         self.reduction = reduction
 
-    def _reduce(self, losses: Array, divisor: float) -> Array:
+    def _reduce(self, losses: Array, divisor: Any) -> Array:
         """All losses, their sum, or their sum over `divisor`."""
         if self.reduction == "none":
             return losses
         total: Array = losses.sum()
         if self.reduction == "sum":
             return total
-        return total / divisor if divisor != 0 else total * math.nan  # all are ignored: NaN, as in PyTorch
+        if isinstance(divisor, float | int) and divisor == 0:  # Python raises where an array gives NaN
+            return total * math.nan  # all are ignored: NaN, as in PyTorch
+        return total / divisor
 
-    def _share(self, dloss: Any, divisor: float) -> Any:
+    def _share(self, dloss: Any, divisor: Any) -> Any:
         """The gradient that reaches each single loss: `_reduce` backwards."""
         if self.reduction != "mean":
             return dloss
-        return dloss / divisor if divisor != 0 else 0 * dloss  # of nothing, nothing has a share
+        if isinstance(divisor, float | int):
+            return dloss / divisor if divisor != 0 else 0 * dloss  # of nothing, nothing has a share
+        return np.where(divisor == 0, 0 * dloss, dloss / divisor)  # in a recorded step, which the host cannot know
 
     def recall(self, dloss: Array | float | None = None) -> tuple[Any, ...]:
         """As `Module.recall`; without an upstream gradient it is 1, for a loss is where backward starts."""
-        if dloss is None:
-            shape = () if self._memory is None else self._memory.shape
-            dloss = np.ones(shape) if shape else ONE
-        upstream, *saved = super().recall(np.asarray(dloss))
+        given: Any = ONE if dloss is None else dloss
+        if dloss is None and self._memory is not None:  # one number stands for all single losses' gradients
+            self._memory = self._memory._replace(shape=())
+        if not hasattr(given, "__array_function__"):
+            given = np.asarray(given)
+        upstream, *saved = super().recall(given)
         return upstream[()], *saved  # a number, if it has no dimensions: arithmetic with it takes less time
 
     def backward(self, dloss: Array | float | None = None) -> Array:
@@ -156,8 +162,8 @@ class BCEWithLogitsLoss(_Loss):
         pos_weight: ArrayLike | None = None,
     ) -> None:
         self._set_reduction(reduction)
-        self.register_buffer("weight", None if weight is None else np.array(weight))
-        self.register_buffer("pos_weight", None if pos_weight is None else np.array(pos_weight))
+        self.register_buffer("weight", None if weight is None else copied(weight))
+        self.register_buffer("pos_weight", None if pos_weight is None else copied(pos_weight))
 
     def forward(self, prediction: Array, target: Array) -> Array:
         t = self.check_same_shape(prediction, target)
@@ -232,7 +238,7 @@ class CrossEntropyLoss(_Loss):
             raise ValueError(
                 f"CrossEntropyLoss: expected label_smoothing between 0 and 1, got {label_smoothing}"
             )
-        self.register_buffer("weight", None if weight is None else np.array(weight))
+        self.register_buffer("weight", None if weight is None else copied(weight))
         self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
 
@@ -304,4 +310,4 @@ def _to_rows(x: Array) -> Array:
 
 
 def _shown(weight: Array | None) -> str:
-    return "None" if weight is None else np.array2string(weight, separator=", ", threshold=8)
+    return "None" if weight is None else np.array2string(to_host(weight), separator=", ", threshold=8)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from minidl.array import Array
+from minidl.array import Array, Device, as_like, convert, destination, to_host
 from minidl.errors import BackwardError, DTypeError, ShapeError, StateDictError
 from minidl.nn.parameter import Parameter
 
@@ -244,18 +244,23 @@ class Module:
     # ---------------------------------------------------------------- state in and out
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters and buffers by dotted name, in PyTorch's order."""
+        """Copies of all parameters and buffers by dotted name, in PyTorch's order.
+
+        They are host arrays, wherever the module is: what is saved or compared leaves the device anyway.
+        """
         state: dict[str, Array] = {}
         for prefix, module in self._walk():
             own = {name: value.data for name, value in vars(module).items() if isinstance(value, Parameter)}
             own |= {name: getattr(module, name) for name in module._buffer_names}
             state |= {
-                _join(prefix, name): values.copy() for name, values in own.items() if values is not None
+                _join(prefix, name): to_host(values.copy())
+                for name, values in own.items()
+                if values is not None
             }
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
-        """Take over parameters and buffers by name, each converted to the dtype that is here.
+        """Take over parameters and buffers by name, each in the dtype and at the place that is here.
 
         Args:
             state_dict: name → array, as `state_dict` gives.
@@ -291,7 +296,7 @@ class Module:
             )
 
         for name, values in arrays.items():
-            targets[name][...] = values
+            targets[name][...] = as_like(values, targets[name])
         return IncompatibleKeys(missing, unexpected)
 
     # ---------------------------------------------------------------- modes
@@ -331,27 +336,30 @@ class Module:
         for parameter in self.parameters():
             parameter.zero_grad()
 
-    def to(self, target: DTypeLike) -> Self:
-        """Convert parameters and floating buffers to a dtype; `"cpu"` is where everything lives already.
+    def to(self, target: DTypeLike | Device) -> Self:
+        """Convert parameters and floating buffers to a dtype, or move all of them to a device.
+
+        Args:
+            target: float32 or float64; or a device, `"cuda"` or `"sim"`, or `"cpu"` for the host.
 
         Raises:
-            DTypeError: neither float32, float64 nor a device that there is.
+            DTypeError: neither float32, float64 nor the name of a device.
+            BackendError: the device is not there.
         """
-        if isinstance(target, str) and target == "cpu":
-            return self
         try:
-            dtype = np.dtype(target)
+            wanted = destination(target)
         except TypeError as error:
-            raise DTypeError(f"{self.label()}: expected a dtype or 'cpu', got {target!r}") from error
-        if dtype not in FLOATS:
+            raise DTypeError(f"{self.label()}: expected a dtype or a device, got {target!r}") from error
+        dtype = wanted if isinstance(wanted, np.dtype) else None
+        if dtype is not None and dtype not in FLOATS:
             raise DTypeError(f"{self.label()}: expected float32 or float64, got {dtype}")
         for parameter in self.parameters():
-            parameter.to(dtype)
+            parameter.to(target)
         for module in self.modules():
             for name in module._buffer_names:
                 values = getattr(module, name)
-                if values is not None and values.dtype in FLOATS:
-                    setattr(module, name, values.astype(dtype, copy=False))
+                if values is not None and (dtype is None or values.dtype in FLOATS):
+                    setattr(module, name, convert(values, wanted))
         return self
 
     def double(self) -> Self:
@@ -400,7 +408,7 @@ def _fits(shape: tuple[int, ...], expected: tuple[int | str, ...]) -> bool:
 
 def _as_array(values: Any) -> Array:
     try:
-        return np.asarray(values)
+        return to_host(values)
     except ValueError:  # a list of lists of different lengths: as objects, it fits no parameter
         return np.asarray(None)
 

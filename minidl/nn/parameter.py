@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from minidl.array import Array
+from minidl.array import Array, Device, convert, copied, destination
 from minidl.errors import DTypeError, ShapeError
 
 __all__ = ["Parameter"]
@@ -31,7 +31,7 @@ class Parameter:
     requires_grad: bool
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
-        values = np.array(data)
+        values = copied(data)
         self.data = values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
         self.grad = None
         self.requires_grad = requires_grad
@@ -91,15 +91,21 @@ class Parameter:
         """Forget the gradient."""
         self.grad = None
 
-    def to(self, dtype: DTypeLike) -> None:
-        """Convert values and gradient to float32 or float64, in this same object.
+    def to(self, target: DTypeLike | Device) -> None:
+        """Convert values and gradient to float32 or float64, or move them to a device, in this same object.
+
+        Args:
+            target: a dtype, `"cpu"`, or a device: `"cuda"` or `"sim"`.
 
         Raises:
             DTypeError: any other dtype.
+            BackendError: the device is not there.
         """
-        wanted = _floating(dtype)
-        self.data = self.data.astype(wanted, copy=False)
-        self.grad = None if self.grad is None else self.grad.astype(wanted, copy=False)
+        wanted = destination(target)
+        if isinstance(wanted, np.dtype):
+            _floating(wanted)
+        self.data = convert(self.data, wanted)
+        self.grad = None if self.grad is None else convert(self.grad, wanted)
 
     def __repr__(self) -> str:
         frozen = "" if self.requires_grad else ", requires_grad=False"

@@ -55,7 +55,7 @@ def _output_shapes(module: Module, input_shape: tuple[int, ...]) -> dict[int, tu
     def note(layer: Module, inputs: tuple[Any, ...], output: Any) -> None:
         shapes[id(layer)] = (output[0] if isinstance(output, tuple) else output).shape
 
-    dtype = next((parameter.dtype for parameter in module.parameters()), np.dtype(np.float32))
+    like = next((parameter.data for parameter in module.parameters()), np.zeros(0, np.float32))
     with watch_forward(note), module.evaluating():
-        module(np.zeros(input_shape, dtype))
+        module(np.zeros_like(like, shape=input_shape))
     return shapes

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minidl.array import Array
+from minidl.array import Array, as_like, place_of, to_host
 from minidl.errors import ShapeError, StateDictError
 from minidl.nn.parameter import Parameter
 
@@ -83,9 +83,9 @@ class Optimizer:
         """What is remembered of a parameter under this name: zeros at first, in the dtype of its values."""
         values: Array | None = state.get(name)
         if values is None:
-            values = state[name] = np.zeros(theta.shape, theta.dtype)
-        elif values.dtype != theta.dtype:  # the model was converted
-            values = state[name] = values.astype(theta.dtype)
+            values = state[name] = np.zeros_like(theta, order="C")
+        elif values.dtype != theta.dtype or place_of(values) is not place_of(theta):  # so was the model
+            values = state[name] = as_like(values, theta)
         return values
 
     # ---------------------------------------------------------------- what a user calls
@@ -245,7 +245,7 @@ class Optimizer:
         return state
 
     def _read_value(self, where: str, name: str, value: Any, like: Parameter, problems: list[str]) -> Any:
-        values = np.asarray(value)
+        values = to_host(value)
         if name == "step":
             if values.size == 1 and values.dtype.kind in "iuf" and values >= 0 and values % 1 == 0:
                 return int(values.item())  # PyTorch counts in float32
@@ -255,7 +255,7 @@ class Optimizer:
         elif values.shape != like.shape:
             problems.append(f"{where}: expected shape {like.shape}, got {values.shape}")
         else:
-            return values.astype(like.dtype)
+            return as_like(values.copy(), like.data)
         return None
 
     # ---------------------------------------------------------------- small things
@@ -305,7 +305,7 @@ def _kind(thing: Any) -> str:
 
 
 def _copy(value: Any) -> Any:
-    """An array's copy; a NumPy scalar as the Python number that any file can hold."""
+    """An array's copy, on the host; a NumPy scalar as the Python number that any file can hold."""
     if isinstance(value, np.generic):
         return value.item()
-    return value.copy() if isinstance(value, np.ndarray) else value
+    return to_host(value.copy()) if hasattr(value, "__array_function__") else value

@@ -5,12 +5,14 @@ from minidl.testing.doctor import diagnose
 from minidl.testing.gradients import GradientCheck, TensorCheck, gradient_check, numerical_gradient
 from minidl.testing.optim import check_optimizer, check_scheduler
 from minidl.testing.planted import Bug, planted
+from minidl.testing.simulator import SimulatedDevice
 
 __all__ = [
     "CHECKS",
     "Bug",
     "GradientCheck",
     "Sample",
+    "SimulatedDevice",
     "TensorCheck",
     "Wrong",
     "check_component",

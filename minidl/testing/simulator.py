@@ -1,17 +1,17 @@
-"""A GPU that is simulated: kernels run in Python, thread by thread, and whatever a GPU would not forgive is an error.
+"""A simulated GPU: kernels run in Python, thread by thread, and what a GPU may not forgive is an error.
 
 ```python
-device = minidl.testing.simulator.SimulatedDevice()     # or minidl.to_device(x, "sim")
+x = minidl.to_device(values, "sim")     # arrays, layers and kernels as on "cuda"
 ```
 
 It refuses an index outside an array's buffer, writes through `const` pointers, shared memory that is read
-before it is written, two threads that meet in a cell of shared memory without a barrier between, barriers that
-some threads do not reach, more than 1,024 threads or 48 KB of shared memory in a block, and int32 numbers that
-overflow. The error names the kernel, the block, the thread and the line.
+before it is written, two threads that meet in a cell of shared memory without a barrier between, barriers
+that some threads do not reach, more than 1,024 threads or 48 KB of shared memory in a block, and whole
+numbers that overflow. The error names the kernel, the block, the thread, the line, the array and the index.
 
 Memory that is new holds NaN (floats) or −1. A thread computes with Python's numbers: results are rounded to
-float32 when they are stored to memory, global or shared, and not in between. So sums in a kernel's local
-variables are a little *more* accurate here than on a GPU, and a kernel's results agree to rounding, not to bits.
+float32 when they are stored to memory, global or shared, and not in between. So a sum in a kernel's local
+variable is a little *more* accurate here than on a GPU; results agree to rounding, not to the last bit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -30,13 +30,12 @@ from minidl.array.device import Device, Plan, register_device
 from minidl.array.device_memory import Buffer
 from minidl.array.gpu import GpuKernel
 from minidl.errors import KernelError
-from minidl.testing.simulator_memory import BlockMemory, Fault, OffsetPointer
+from minidl.testing.simulator_memory import THREADS, BlockMemory, FaultError, OffsetPointer
 from minidl.testing.simulator_text import BARRIERS, SUBSCRIPTS, read_kernel
 
 __all__ = ["SimulatedDevice"]
 
-MOST_THREADS = 1024
-CAST = {"bool": "?", "uint8": "B", "int32": "i", "int64": "q", "float32": "f", "float64": "d"}
+CAST = {"bool": "?", "uint8": "B", "int32": "i", "uint32": "I", "int64": "q", "float32": "f", "float64": "d"}
 
 Thread = Generator[tuple[Any, ...], Any, None]
 
@@ -46,6 +45,7 @@ class SimulatedDevice(Device):
 
     def __init__(self) -> None:
         super().__init__("sim")
+        self._recorded: list[Callable[[], None]] = []
 
     def allocate(self, nbytes: int) -> Buffer:
         """Memory for an array, full of NaN, so that nobody can rely on what it holds."""
@@ -61,10 +61,12 @@ class SimulatedDevice(Device):
 
     def copy_from_host(self, buffer: Buffer, offset: int, values: NDArray[Any]) -> None:
         """Write a contiguous host array into a buffer from byte `offset` on."""
+        self.refuse_while_recording("a copy from the host")
         _bytes(buffer, offset, values.nbytes)[...] = values.reshape(-1).view(np.uint8)
 
     def copy_to_host(self, buffer: Buffer, offset: int, values: NDArray[Any]) -> None:
         """Fill a contiguous host array from a buffer, from byte `offset` on."""
+        self.refuse_while_recording("a copy to the host")
         values.reshape(-1).view(np.uint8)[...] = _bytes(buffer, offset, values.nbytes)
 
     def synchronize(self) -> None:
@@ -74,17 +76,38 @@ class SimulatedDevice(Device):
         self, kernel: GpuKernel, precision: str, grid: tuple[int, int, int], block: tuple[int, int, int]
     ) -> Plan:
         """The kernel's threads, ready to run."""
-        if math.prod(block) > MOST_THREADS or min(*block, 1) < 1:
-            raise KernelError(f"{kernel.name}: expected a block of 1 to {MOST_THREADS} threads, got {block}")
+        if not 1 <= math.prod(block) <= kernel.threads or block[2] > 64:
+            most = f"{kernel.threads} threads (at most 64 in z)"
+            raise KernelError(f"{kernel.name}: expected a block of 1 to {most}, got {block}")
         if max(grid[1:]) > 65535 or min(grid) < 0:
             raise KernelError(
                 f"{kernel.name}: expected a grid of at most 65535 blocks in y and z, got {grid}"
             )
 
         def run(args: tuple[Any, ...]) -> None:
-            _run(kernel, precision, grid, block, self._bound(kernel, precision, args))
+            bound = self._bound(kernel, precision, args)
+            if self.recording:
+                self._recorded.append(lambda: _run(kernel, precision, grid, block, bound))
+            else:
+                _run(kernel, precision, grid, block, bound)
 
         return run
+
+    def start_recording(self) -> None:
+        """From here on launches are written down, not run."""
+        self._recorded = []
+        self.recording = True
+
+    def stop_recording(self) -> Callable[[], None]:
+        """Launches run again; what is given back runs all those that were written down."""
+        self.recording = False
+        recorded = self._recorded
+
+        def replay() -> None:
+            for launch in recorded:
+                launch()
+
+        return replay
 
     def _bound(self, kernel: GpuKernel, precision: str, args: tuple[Any, ...]) -> list[Any]:
         """The arguments as a kernel takes them: pointers to this device's memory, and numbers."""
@@ -148,8 +171,8 @@ def _run(
                 for number, thread in enumerate(threads):
                     block.now = number
                     start(*thread)
-        except (ArithmeticError, IndexError, TypeError, ValueError, NameError, Fault) as error:
-            number = block.now % MOST_THREADS if text.waits else number
+        except (ArithmeticError, IndexError, TypeError, ValueError, NameError, FaultError) as error:
+            number = block.now % THREADS if text.waits else number
             where = f"{kernel.name}, block {(x, y, z)}, thread {threads[number]}"
             raise KernelError(f"{where}, {_explained(error)}") from error
 
@@ -180,9 +203,8 @@ def _meet(block: BlockMemory, asked: list[tuple[Any, ...] | None], answers: list
     sites = {request[1] if request else "the end" for request in asked}
     if len(sites) > 1:
         block.run(next(i for i, request in enumerate(asked) if request))
-        raise Fault(
-            f"a barrier that not all threads of the block reach: they wait at {' and at '.join(sorted(sites))}"
-        )
+        places = " and at ".join(sorted(sites))
+        raise FaultError(f"a barrier that not all threads of the block reach: they wait at {places}")
     first = asked[0]
     assert first is not None
     answer = None
@@ -217,7 +239,7 @@ def _exchange(
     if groups and not ready:
         (_, site, mask), group = next(iter(groups.items()))
         block.run(group[0])
-        raise Fault(
+        raise FaultError(
             f"{site}: its mask {mask:#x} names threads that do not come; lanes {[t % 32 for t in group]} did"
         )
     return ready
@@ -248,7 +270,7 @@ def _explained(error: Exception) -> str:
     """An error of Python's in words about kernels, with the line of the kernel's text."""
     frame, place = _place(error.__traceback__)
     line = f"line {place[0]}: " if place[0] else ""
-    if isinstance(error, Fault):
+    if isinstance(error, FaultError):
         return f"{line}{error}"
     if isinstance(error, IndexError) and frame is not None and place in frame.f_globals[SUBSCRIPTS]:
         name, index = frame.f_globals[SUBSCRIPTS][place]
@@ -261,7 +283,8 @@ def _explained(error: Exception) -> str:
 
 def _place(trace: TracebackType | None) -> tuple[FrameType | None, tuple[int | None, ...]]:
     """Where in a kernel an error came up: the innermost function, and the place in its text."""
-    frame, place = None, (None,) * 4
+    frame: FrameType | None = None
+    place: tuple[int | None, ...] = (None,) * 4
     while trace is not None:
         if SUBSCRIPTS in trace.tb_frame.f_globals:
             frame = trace.tb_frame

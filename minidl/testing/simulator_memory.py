@@ -12,7 +12,7 @@ import array
 import math
 from typing import Any
 
-__all__ = ["BlockMemory", "Fault", "OffsetPointer", "PrivateArray", "SharedArray"]
+__all__ = ["BlockMemory", "FaultError", "OffsetPointer", "PrivateArray", "SharedArray"]
 
 MOST_SHARED = 48 * 1024  # bytes that a block may have without asking for more
 THREADS = 1024  # room for a thread's number in the mark that an access leaves
@@ -27,7 +27,7 @@ FORMATS = {
 }
 
 
-class Fault(Exception):
+class FaultError(Exception):
     """What a thread did wrong; the runner says which thread of which kernel."""
 
 
@@ -65,9 +65,10 @@ class OffsetPointer:
         except IndexError:
             raise self.outside(index) from None
 
-    def outside(self, index: int) -> Fault:
+    def outside(self, index: int) -> FaultError:
+        """The error for an index outside the buffer."""
         first, last = -self.offset, len(self.values) - self.offset - 1
-        return Fault(f"{self.name}[{index}] is outside its buffer ({first} to {last})")
+        return FaultError(f"{self.name}[{index}] is outside its buffer ({first} to {last})")
 
 
 class BlockMemory:
@@ -119,7 +120,7 @@ class BlockMemory:
             made = self.arrays[site] = SharedArray(site, shape, dtype, self)
             self.bytes += made.nbytes
             if self.bytes > MOST_SHARED:
-                raise Fault(f"{self.bytes} bytes of shared memory, a block has at most {MOST_SHARED}")
+                raise FaultError(f"{self.bytes} bytes of shared memory, a block has at most {MOST_SHARED}")
         return self.arrays[site]
 
     def local(self, site: str, shape: Any, dtype: Any) -> PrivateArray:
@@ -144,22 +145,23 @@ class PrivateArray:
         """The position of an index in memory."""
         given = index if isinstance(index, tuple) else (index,)
         if len(given) != len(self.shape):
-            raise Fault(f"{self.text(index)}: {self.name} has the shape {self.shape}, one index each")
+            raise FaultError(f"{self.text(index)}: {self.name} has the shape {self.shape}, one index each")
         position = 0
         for number, size in zip(given, self.shape, strict=True):
             if not 0 <= number < size:
-                raise Fault(f"{self.text(index)} is outside its shape {self.shape}")
+                raise FaultError(f"{self.text(index)} is outside its shape {self.shape}")
             position = position * size + number
         return position
 
     def text(self, index: Any) -> str:
+        """An element as the kernel writes it."""
         inner = ", ".join(map(str, index)) if isinstance(index, tuple) else index
         return f"{self.name}[{inner}]"
 
     def __getitem__(self, index: Any) -> Any:
         at = self.at(index)
         if self.writers[at] < 0:
-            raise Fault(f"{self.text(index)} is read, but was never written")
+            raise FaultError(f"{self.text(index)} is read, but was never written")
         return self.values[at]
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -181,7 +183,7 @@ class SharedArray(PrivateArray):
         writer = self.writers[at]
         if not 0 <= writer < block.start:
             if writer < 0:
-                raise Fault(f"{self.text(index)} is read, but was never written")
+                raise FaultError(f"{self.text(index)} is read, but was never written")
             if not block.before_now(writer):
                 raise self.race(index, "reads", writer, "wrote")
         readers = self.readers[at]
@@ -206,15 +208,15 @@ class SharedArray(PrivateArray):
     def atomic_add(self, index: Any, value: int) -> Any:
         """`cuda.atomic.add`: races are allowed, sums of floats are not, as their order would show."""
         if not self.whole:
-            raise Fault(f"an atomic sum of floats in {self.text(index)} comes out differently each time")
+            raise FaultError(f"an atomic sum of floats in {self.text(index)} comes out differently each time")
         at = self.at(index)
         if self.writers[at] < 0:
-            raise Fault(f"{self.text(index)} is added to, but was never written")
+            raise FaultError(f"{self.text(index)} is added to, but was never written")
         before = self.values[at]
         self.values[at] = before + value
         return before
 
-    def race(self, index: Any, does: str, mark: int, did: str) -> Fault:
-        return Fault(
-            f"{does} {self.text(index)}, which thread number {mark % THREADS} {did} since the last barrier: a race"
-        )
+    def race(self, index: Any, does: str, mark: int, did: str) -> FaultError:
+        """The error for two threads in one cell."""
+        other = f"thread number {mark % THREADS} {did} it since the last barrier"
+        return FaultError(f"{does} {self.text(index)}, but {other}: a race")

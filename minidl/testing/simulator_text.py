@@ -18,7 +18,7 @@ import numpy as np
 
 from minidl.array.gpu import NAMES, TYPES, GpuFunction, GpuKernel
 from minidl.errors import KernelError
-from minidl.testing.simulator_memory import Fault
+from minidl.testing.simulator_memory import FaultError
 
 __all__ = ["HIDDEN", "SUBSCRIPTS", "ThreadText", "forget", "read_kernel"]
 
@@ -28,7 +28,7 @@ HIDDEN = (
 )
 """Arguments that every function gets after its own."""
 SUBSCRIPTS = "_subscripts"
-"""A global of each rewritten function: which name is indexed at a place of the text, and what holds the index."""
+"""A global of each rewritten function: which name is indexed at a place of the text, by what."""
 BARRIERS = ("syncthreads", "syncthreads_count", "syncthreads_and", "syncthreads_or")
 WARP = (
     "syncwarp",
@@ -142,7 +142,8 @@ class _Rewriter(ast.NodeTransformer):
             safe = _expression(
                 f"{index} if ({index} := 0) >= 0 else _negative({name}, {name!r}, {index})", node.slice
             )
-            assert isinstance(safe, ast.IfExp) and isinstance(safe.test, ast.Compare)
+            assert isinstance(safe, ast.IfExp)
+            assert isinstance(safe.test, ast.Compare)
             assert isinstance(safe.test.left, ast.NamedExpr)
             safe.test.left.value = node.slice
             node.slice = safe
@@ -169,7 +170,8 @@ class _Rewriter(ast.NodeTransformer):
         safe = _expression(
             f"{left} / {right} if (({left} := 0), ({right} := 0))[1] else _by_zero({left}, {right})", node
         )
-        assert isinstance(safe, ast.IfExp) and isinstance(safe.test, ast.Subscript)
+        assert isinstance(safe, ast.IfExp)
+        assert isinstance(safe.test, ast.Subscript)
         assert isinstance(safe.test.value, ast.Tuple)
         for part, value in zip(safe.test.value.elts, (node.left, node.right), strict=True):
             assert isinstance(part, ast.NamedExpr)
@@ -236,11 +238,10 @@ class _Rewriter(ast.NodeTransformer):
             operation != "syncthreads"
         )
         if operation == "syncthreads":
-            return ast.copy_location(ast.Yield(ast.Constant((operation, site))), node)
+            return _expression(f"(yield {operation, site})", node)  # a constant: nothing is made each time
         self.generic_visit(node)
-        return ast.copy_location(
-            ast.Yield(ast.Tuple([ast.Constant(operation), ast.Constant(site), *node.args], ast.Load())), node
-        )
+        request = ast.Tuple([ast.Constant(operation), ast.Constant(site), *node.args], ast.Load())
+        return ast.copy_location(ast.Yield(request), node)
 
     def atomic_add(self, node: ast.Call) -> ast.expr:
         array, index, value = (self.visit(argument) for argument in node.args)
@@ -317,7 +318,7 @@ def _power(a: Any, b: Any) -> Any:
 def _negative(pointer: Any, name: str, index: int) -> int:
     """An index below zero: an array that is a view has memory before its first element too."""
     if type(pointer) is memoryview:
-        raise Fault(f"{name}[{index}] is outside its buffer (0 to {len(pointer) - 1})")
+        raise FaultError(f"{name}[{index}] is outside its buffer (0 to {len(pointer) - 1})")
     return index
 
 

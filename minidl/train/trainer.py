@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from minidl.array import Array, get_rng_state, set_rng_state
+from minidl.array import Array, convert, get_rng_state, place_of, set_rng_state, to_host
 from minidl.data import DataLoader
 from minidl.errors import CheckpointError, MinidlError, NonFiniteError
 from minidl.metrics import Mean, Metric
@@ -181,7 +181,7 @@ class Trainer:
                 statistics, which move in the forward, may have been).
             ValueError: the loss is not one number.
         """
-        *inputs, target = batch
+        *inputs, target = self._here(batch)
         prediction = self.model(*inputs)
         value = self._number(self.loss(prediction, target))
         if not math.isfinite(value):
@@ -216,7 +216,8 @@ class Trainer:
         count = 0
         try:
             with self.model.evaluating(), self.loss.evaluating():
-                for count, (*inputs, target) in enumerate(batches, start=1):
+                for count, batch in enumerate(batches, start=1):
+                    *inputs, target = self._here(batch)
                     prediction = self.model(*inputs)
                     loss = self._number(self.loss(prediction, target))
                     if not math.isfinite(loss):
@@ -228,6 +229,11 @@ class Trainer:
             return self.running
         finally:
             self._load_measured(before)
+
+    def _here(self, batch: Iterable[Array]) -> list[Array]:
+        """A batch where the model is."""
+        place = place_of(next(self.model.parameters()).data)
+        return [convert(part, place) for part in batch]
 
     @staticmethod
     def _number(loss: Any) -> float:
@@ -247,6 +253,8 @@ class Trainer:
 
     def _update(self, prediction: Array, target: Array, loss: float) -> None:
         self._mean_loss.update(loss, len(target))
+        if self.metrics:
+            prediction, target = to_host(prediction), to_host(target)
         for metric in self.metrics:
             metric.update(prediction, target)
 
