@@ -1,8 +1,8 @@
 """Losses with their gradients: one pass over the logits gives both.
 
-Whether every target is what it should be, and how many labels a mean divides by, is known on the device only. It
-comes home in one small array, at the end, when everything else is on its way. A step that is recorded cannot wait
-for it: there the divisor stays on the device, and a wrong target shows as a loss of NaN.
+Whether every target is what it should be is known on the device only. The answer comes home at the end, when
+everything else is on its way. A step that is recorded cannot wait for it: there a wrong target shows as a loss
+of NaN.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def cross_entropy(
     ignore_index: int,
     label_smoothing: float,
 ) -> tuple[DeviceArray, DeviceArray, float | DeviceArray]:
-    """As the reference; while a step is recorded the divisor is an array ()."""
+    """As the reference, but for the divisor of labels, which is an array (): only the device knows it."""
     rows, classes = x.shape
     labelled, weighted = target.ndim == 1, weight is not None
     x, target = x.contiguous(), target.contiguous()
@@ -128,12 +128,9 @@ def cross_entropy(
     )  # fmt: skip
     if not labelled:
         return losses, dx, float(max(rows, 1))
-    if x.device.recording:
-        return losses, dx, report[0]
-    divisor, wrong = report.to_host()
-    if wrong:
+    if not x.device.recording and report[1].item() != 0:
         loss.check_labels(target.to_host(), classes, ignore_index)
-    return losses, dx, float(divisor)
+    return losses, dx, report[0]
 
 
 @gpu_kernel(
