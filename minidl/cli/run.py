@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 import minidl
-from minidl.array import Array, manual_seed
+from minidl.array import Array, convert, get_device, manual_seed, place_of, to_host
 from minidl.cli.settings import (
     BATCH_SIZE,
+    DEVICES,
     EPOCHS,
     LEARNING_RATES,
     MODELS,
@@ -27,7 +28,7 @@ from minidl.cli.settings import (
     RunFolder,
     Settings,
 )
-from minidl.data import MNIST, DataLoader, random_split, read_digit
+from minidl.data import MNIST, DataLoader, Dataset, Subset, random_split, read_digit
 from minidl.errors import CheckpointError
 from minidl.kernels.registry import get_backend, use_backend
 from minidl.metrics import Accuracy, confusion_matrix
@@ -63,6 +64,12 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     train.add_argument("--resume", metavar="DIR", help="go on with a run that was stopped, with its settings")
     train.add_argument(
         "--backend", choices=["numpy", "numba"], help="what runs the kernels (numba if installed)"
+    )
+    train.add_argument(
+        "--device", choices=DEVICES, help="where to train: cuda is a GPU, sim a simulated one (cpu)"
+    )
+    train.add_argument(
+        "--samples", type=_at_least(2), metavar="N", help="the first N images only, as for --device sim (all)"
     )
     train.set_defaults(run=_train)
 
@@ -123,11 +130,13 @@ def _run(folder: RunFolder, settings: Settings) -> int:
     use_backend(settings.backend)
     from minidl.cli.display import Display
 
-    what = f"{settings.model} on MNIST, {settings.backend} kernels, in {folder.path}"
+    kernels = f"{settings.backend if settings.device == 'cpu' else settings.device} kernels"
+    what = f"{settings.model} on MNIST, {kernels}, in {folder.path}"
     print(f"minidl {minidl.__version__}: {what}", flush=True)
     manual_seed(settings.seed)
-    images = MNIST()
-    training, validation = random_split(images, [len(images) - VALIDATION, VALIDATION])
+    images = _first(MNIST(), settings.samples)
+    kept = min(VALIDATION, -(-len(images) // 12))
+    training, validation = random_split(images, [len(images) - kept, kept])
     model = settings.make_model()
     optimizer = settings.make_optimizer(model)
     display = Display()
@@ -142,7 +151,7 @@ def _run(folder: RunFolder, settings: Settings) -> int:
     loader = DataLoader(training, settings.batch_size, shuffle=True)
     size = sum(parameter.size for parameter in model.parameters())
     print(
-        f"{size:,} parameters; {len(training):,} images to learn from, {VALIDATION:,} to validate on\n"
+        f"{size:,} parameters; {len(training):,} images to learn from, {kept:,} to validate on\n"
         f"{settings.epochs} epochs of {len(loader):,} steps, {settings.optimizer} at {settings.lr:g}"
     )
     if folder.checkpoint.exists():
@@ -150,7 +159,8 @@ def _run(folder: RunFolder, settings: Settings) -> int:
         done = trainer.epoch == settings.epochs
         at = "at the end" if done else f"in epoch {trainer.epoch + 1} after step {trainer.step:,}"
         print(f"going on {at}")
-    _announce_compilation(model, settings.backend)
+    if settings.device == "cpu":
+        _announce_compilation(model, settings.backend)
     try:
         with _stopping(trainer), _one_blas_thread():
             trainer.fit(loader, DataLoader(validation, TEST_BATCH), settings.epochs)
@@ -161,8 +171,13 @@ def _run(folder: RunFolder, settings: Settings) -> int:
         where = f"in epoch {epoch + 1} after step {step:,}" if step else f"after epoch {epoch}"
         print(f"stopped {where}, nothing is lost; go on with\n  {_resume(folder)}")
         return 130
-    _report(folder, model, trainer.history, images.classes)
+    _report(folder, model, trainer.history, settings.samples)
     return 0
+
+
+def _first(images: MNIST, samples: int) -> Dataset:
+    """The first images only, where so many were asked for."""
+    return Subset(images, range(min(samples, len(images)))) if samples else images
 
 
 def _announce_compilation(model: Module, backend: str) -> None:
@@ -198,7 +213,11 @@ def _begun(options: argparse.Namespace) -> tuple[RunFolder, Settings]:
         optimizer=optimizer,
         seed=options.seed or 0,
         backend=get_backend(),
+        device=options.device or "cpu",
+        samples=options.samples or 0,
     )
+    if settings.device != "cpu":
+        get_device(settings.device)  # is there one? It is asked before there is a folder
     return RunFolder.new(options.out, settings), settings
 
 
@@ -264,14 +283,15 @@ def _stopping(trainer: Trainer) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _report(folder: RunFolder, model: Module, history: History, classes: tuple[str, ...]) -> None:
+def _report(folder: RunFolder, model: Module, history: History, samples: int) -> None:
     """Measure on the test images, write what is left to write, and show it all."""
     from minidl.train.plots import plot_confusion_matrix, plot_mistakes
 
     save_weights(model, folder.weights)
     history.save(folder.history)
-    images, labels, probabilities = _test(model)
+    images, labels, probabilities = _test(model, samples)
     matrix = _show_test(labels, probabilities)
+    classes = MNIST.classes
     predicted = probabilities.argmax(axis=1)
     wrong = predicted != labels
     history.plot(folder.curves)
@@ -297,7 +317,8 @@ def _report(folder: RunFolder, model: Module, history: History, classes: tuple[s
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    _, labels, probabilities = _test(RunFolder(options.folder).trained_model())
+    folder = RunFolder(options.folder)
+    _, labels, probabilities = _test(folder.trained_model(), folder.settings().samples)
     _show_test(labels, probabilities)
     return 0
 
@@ -319,13 +340,14 @@ def _predict(options: argparse.Namespace) -> int:
     return failed
 
 
-def _test(model: Module) -> tuple[Array, Array, Array]:
+def _test(model: Module, samples: int) -> tuple[Array, Array, Array]:
     """The test images, their labels, and what the model makes of them: (N, 1, 28, 28), (N,), (N, 10)."""
+    place = place_of(next(model.parameters()).data)
     batches = []
     softmax = Softmax(1).eval()
     model.eval()
-    for images, labels in DataLoader(MNIST(train=False), TEST_BATCH):
-        batches.append((images, labels, softmax(model(images))))
+    for images, labels in DataLoader(_first(MNIST(train=False), samples), TEST_BATCH):
+        batches.append((images, labels, to_host(softmax(model(convert(images, place))))))
     images, labels, probabilities = (np.concatenate(part) for part in zip(*batches, strict=True))
     return images, labels, probabilities
 

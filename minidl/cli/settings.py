@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 }
 LEARNING_RATES = {"adam": 2e-3, "adamw": 2e-3, "sgd": 0.05}
 BATCH_SIZE = 64
+DEVICES = ("cpu", "cuda", "sim")
 MOST = 2**31 - 1
 """No setting is larger: what is, was a slip of the finger."""
 
@@ -47,11 +48,13 @@ class Settings:
     optimizer: str
     seed: int
     backend: str
+    device: str = "cpu"
+    samples: int = 0  # of each of the two sets; 0 is all
     minidl: str = minidl.__version__
 
     def make_model(self) -> Module:
-        """The untrained model."""
-        return MODELS[self.model]()
+        """The untrained model, where it is going to be trained."""
+        return MODELS[self.model]().to(self.device)
 
     def make_optimizer(self, model: Module) -> Optimizer:
         """The optimizer of a model's parameters."""
@@ -66,15 +69,17 @@ class Settings:
         """
         if not isinstance(values, dict):
             raise ValueError(f"expected settings, got {type(values).__name__}")
+        values = {"device": "cpu", "samples": 0, **values}  # which earlier versions did not have
         kinds = {"int": int, "float": float, "str": str}
         for field in dataclasses.fields(cls):
             value = values.get(field.name)
             if type(value) is not kinds[str(field.type)]:
                 raise ValueError(f"expected {field.name} ({field.type}), got {value!r}")
-        for name, known in (("model", MODELS), ("optimizer", OPTIMIZERS), ("dataset", ("mnist",))):
+        choices: dict[str, Collection[str]] = {"model": MODELS, "optimizer": OPTIMIZERS, "dataset": ("mnist",), "device": DEVICES}
+        for name, known in choices.items():
             if values[name] not in known:
                 raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {values[name]!r}")
-        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("samples", 0)):
             if not least <= values[name] <= MOST:
                 raise ValueError(f"expected {name} from {least} to {MOST}, got {values[name]}")
         if not 0 < values["lr"] < math.inf:
@@ -144,7 +149,7 @@ class RunFolder:
             CheckpointError: there are none yet, or the file is damaged.
         """
         settings = self.settings()
-        model = settings.make_model()
+        model = settings.make_model().to("cpu")
         path = self.weights if self.weights.exists() else self.checkpoint
         if not path.exists():
             raise CheckpointError(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minidl.array import Array, as_like, to_host
+from minidl.array import Array, as_like, place_of, to_host
 from minidl.errors import ShapeError, StateDictError
 from minidl.nn.parameter import Parameter
 
@@ -84,7 +84,7 @@ class Optimizer:
         values: Array | None = state.get(name)
         if values is None:
             values = state[name] = np.zeros_like(theta, order="C")
-        elif type(values) is not type(theta) or values.dtype != theta.dtype:  # the model was converted
+        elif values.dtype != theta.dtype or place_of(values) is not place_of(theta):  # so was the model
             values = state[name] = as_like(values, theta)
         return values
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.array import Array
+from minidl.array import Array, DeviceArray
 from minidl.nn import Module
 
 __all__ = ["as_gradients", "expect", "require", "require_like", "same_bits"]
@@ -74,7 +74,7 @@ def as_gradients(module: Module, given: Any, inputs: Sequence[Array]) -> tuple[A
 
 def require_like(module: Module, name: str, gradient: Any, values: Array) -> None:
     """A gradient is an array of the dtype and the shape of what it is the gradient of."""
-    if not isinstance(gradient, np.ndarray | np.generic):
+    if not isinstance(gradient, np.ndarray | np.generic | DeviceArray):
         found = "None" if gradient is None else f"a {type(gradient).__name__}"
         raise AssertionError(f"{module.label()}: expected {name} to be an array, got {found}")
     for what, expected, got in (

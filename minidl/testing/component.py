@@ -21,7 +21,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minidl.array import Array, default_generator, get_rng_state, manual_seed, set_rng_state
+from minidl.array import (
+    Array,
+    DeviceArray,
+    default_generator,
+    get_rng_state,
+    manual_seed,
+    set_rng_state,
+    to_device,
+    to_host,
+)
 from minidl.errors import BackwardError, DTypeError, ShapeError, StateDictError
 from minidl.kernels.registry import use_backend
 from minidl.nn import Module
@@ -490,6 +499,43 @@ def check_backends(sample: Sample) -> None:
     _same(runs[2], runs[0], "4 threads against 1")
 
 
+def check_device(sample: Sample) -> None:
+    """On a device a component gives what it gives on the host, in training and in evaluation.
+
+    The device is the simulated one, which every machine has. Nothing is copied to the host unasked: a
+    `DeviceArray` refuses it.
+    """
+    # float32: the host's and the device's sums have their own order, so they differ by a few roundings (6e-8
+    # each) of numbers that are larger than the result
+    for dtype, rtol, atol in ((np.float64, 1e-9, 1e-11), (np.float32, 1e-5, 1e-5)):
+        here, there = _module(sample).to(dtype), _module(sample).to(dtype).to("sim")
+        inputs = _cast(_inputs(sample, 2), dtype)
+        _same(_run_on_device(there, inputs), _run(here, inputs), f"device in {np.dtype(dtype)}", rtol, atol)
+        for name, values in here.state_dict().items():
+            found = there.state_dict()[name]
+            np.testing.assert_allclose(found, values, rtol, atol, err_msg=f"{name} afterwards", strict=True)
+        found = to_host(_first(there.eval()(*(to_device(x, "sim") for x in inputs))))
+        expected = _output(here.eval()(*inputs))
+        np.testing.assert_allclose(found, expected, rtol, atol, err_msg="device, in eval()", strict=True)
+
+
+def _first(result: Any) -> Any:
+    return result[0] if isinstance(result, tuple) else result
+
+
+def _run_on_device(module: Module, inputs: Inputs) -> Run:
+    """As `_run`, with all arrays on the simulated device but those that are given back."""
+    there = tuple(to_device(x, "sim") for x in inputs)
+    with _seeded() as rng:
+        y = _first(module(*there))
+        dy = to_device(np.asarray(rng.standard_normal(y.shape), y.dtype), "sim")
+        dxs = as_gradients(module, module.backward(dy), there)
+    grads = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+    for array in (y, *dxs, *grads.values()):
+        require(isinstance(array, DeviceArray), f"device arrays in, {type(array).__name__} out")
+    return Run(to_host(y), tuple(map(to_host, dxs)), {name: to_host(g) for name, g in grads.items()})
+
+
 CHECKS: dict[str, Callable[[Sample], None]] = {
     "gradients": check_gradients,
     "gradients in eval": check_gradients_in_eval,
@@ -507,5 +553,6 @@ CHECKS: dict[str, Callable[[Sample], None]] = {
     "extremes": check_extremes,
     "torch": check_torch,
     "backends": check_backends,
+    "device": check_device,
 }
 """Every check by name."""

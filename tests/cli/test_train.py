@@ -35,6 +35,8 @@ def test_a_run_leaves_every_file_that_it_names(trained):
         "optimizer": "adam",
         "seed": 0,
         "backend": package.get_backend(),
+        "device": "cpu",
+        "samples": 0,
         "minidl": package.__version__,
     }
     assert History.load(run / "history.json")["epoch"] == [1, 2]
