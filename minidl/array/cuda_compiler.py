@@ -54,14 +54,15 @@ def compile_kernel(kernel: GpuKernel, precision: str, capability: tuple[int, int
             arguments.append(numba.types.boolean if name == "bool" else getattr(numba.types, name))
     function = kernel.with_names(_meaning(precision))
     try:
-        text, _ = cuda.compile_ptx(
-            function, numba.types.void(*arguments), cc=capability, launch_bounds=kernel.threads
-        )
+        text, _ = cuda.compile_ptx(function, numba.types.void(*arguments), cc=capability)
     except Exception as error:
         raise BackendError(f"{kernel!r} with real = {precision} does not compile: {error}") from error
-    entry = re.search(r"\.visible \.entry (\w+)\(", text)
+    entry = re.search(r"\.visible \.entry (\w+)\(.*?\)", text, re.DOTALL)
     assert entry
-    return text.encode(), entry[1]
+    # The compiler can say how many threads a block has, from which the driver guesses how many registers a
+    # thread may have: too few. So the kernel says it itself.
+    limited = f"{text[: entry.end()]}\n.maxnreg {kernel.registers}{text[entry.end() :]}"
+    return limited.encode(), entry[1]
 
 
 def _meaning(precision: str) -> Callable[[str, Any], Any]:
@@ -76,7 +77,8 @@ def _meaning(precision: str) -> Callable[[str, Any], Any]:
     def meaning(name: str, value: Any) -> Any:
         if isinstance(value, GpuFunction):
             if value not in functions:
-                functions[value] = cuda.jit(device=True)(value.with_names(meaning))
+                # Inlined, as the compiler would otherwise ask the driver of a GPU for which to compile it.
+                functions[value] = cuda.jit(device=True, inline="always")(value.with_names(meaning))
             return functions[value]
         if isinstance(value, types.FunctionType | types.ModuleType) and value.__name__ != "math":
             raise BackendError(f"{name} is no GPU function: mark it with @gpu_function")

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import dis
 import inspect
 import linecache
 import math
@@ -183,9 +184,9 @@ class GpuFunction:
 
 
 def _names_in(code: types.CodeType) -> set[str]:
-    """The names that a function's code looks up, those of functions within it included."""
-    inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
-    return {*code.co_names, *code.co_freevars}.union(*map(_names_in, inner))
+    """The names outside a function that its text looks up."""
+    found = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+    return {*found, *code.co_freevars}
 
 
 REGISTERS = 65536  # of a GPU's multiprocessor, which at least one block has to fit
