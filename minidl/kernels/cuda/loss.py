@@ -14,7 +14,16 @@ import numpy as np
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_function, gpu_kernel, int32, real
 from minidl.kernels import loss
-from minidl.kernels.cuda.lanes import THREADS, block_sum, each, each_row, lanes_max, lanes_sum, like, threads_for
+from minidl.kernels.cuda.lanes import (
+    THREADS,
+    block_sum,
+    each,
+    each_row,
+    lanes_max,
+    lanes_sum,
+    like,
+    threads_for,
+)
 
 __all__ = ["cross_entropy", "cross_entropy_with_logits", "squared_error"]
 
@@ -43,7 +52,9 @@ def cross_entropy_kernel(
     row = cuda.grid(1) // lanes
     lane = int32(cuda.threadIdx.x % lanes)
     start = row * classes
-    here = int32(classes if row < rows else 0)  # lanes without a row come too: an exchange needs all of a warp
+    here = int32(
+        classes if row < rows else 0
+    )  # lanes without a row come too: an exchange needs all of a warp
     label = ignored
     factor = real(1)
     if labelled and row < rows:
@@ -209,6 +220,8 @@ def squared_error(prediction: DeviceArray, target: DeviceArray) -> tuple[DeviceA
     blocks = min(PARTS, -(-prediction.size // (THREADS * SQUARES)))
     parts = empty((blocks,), prediction.dtype, prediction.device)
     if blocks:
-        squares_kernel(blocks, threads_for(prediction.size), error, parts, prediction, target, prediction.size)
+        squares_kernel(
+            blocks, threads_for(prediction.size), error, parts, prediction, target, prediction.size
+        )
     total_kernel(1, threads_for(blocks), total, parts, blocks)
     return error, total
