@@ -17,6 +17,8 @@ __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "MSELoss"]
 
 
 ONE = np.ones((), np.float32)
+LEAST = 1e-30
+"""In place of a divisor that a device knows to be 0, as everything is ignored: then all gradients are 0 as well."""
 
 
 class _Loss(Module):
@@ -48,7 +50,7 @@ class _Loss(Module):
             return dloss
         if isinstance(divisor, float | int):
             return dloss / divisor if divisor != 0 else 0 * dloss  # of nothing, nothing has a share
-        return np.where(divisor == 0, 0 * dloss, dloss / divisor)  # in a recorded step, which the host cannot know
+        return dloss / np.maximum(divisor, LEAST)
 
     def recall(self, dloss: Array | float | None = None) -> tuple[Any, ...]:
         """As `Module.recall`; without an upstream gradient it is 1, for a loss is where backward starts."""

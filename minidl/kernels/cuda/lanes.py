@@ -13,7 +13,17 @@ from numpy.typing import DTypeLike
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import GpuKernel, cuda, gpu_function, real
 
-__all__ = ["THREADS", "block_sum", "each", "each_row", "lanes_max", "lanes_sum", "like", "threads_for", "write_back"]
+__all__ = [
+    "THREADS",
+    "block_sum",
+    "each",
+    "each_row",
+    "lanes_max",
+    "lanes_sum",
+    "like",
+    "threads_for",
+    "write_back",
+]
 
 THREADS = 256  # threads of a block that has no reason for another number
 WARP = 32  # threads that run in step, one lane each

@@ -1,8 +1,8 @@
 """Losses with their gradients: one pass over the logits gives both.
 
-Whether every target is what it should be, and how many labels a mean divides by, is known on the device only. It
-comes home in one small array, at the end, when everything else is on its way. A step that is recorded cannot wait
-for it: there the divisor stays on the device, and a wrong target shows as a loss of NaN.
+Whether every target is what it should be is known on the device only. The answer comes home at the end, when
+everything else is on its way. A step that is recorded cannot wait for it: there a wrong target shows as a loss
+of NaN.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ import numpy as np
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_function, gpu_kernel, int32, real
 from minidl.kernels import loss
-from minidl.kernels.cuda.lanes import THREADS, block_sum, each, each_row, lanes_max, lanes_sum, like, threads_for
+from minidl.kernels.cuda.lanes import (
+    THREADS,
+    block_sum,
+    each,
+    each_row,
+    lanes_max,
+    lanes_sum,
+    like,
+    threads_for,
+)
 
 __all__ = ["cross_entropy", "cross_entropy_with_logits", "squared_error"]
 
@@ -43,7 +52,9 @@ def cross_entropy_kernel(
     row = cuda.grid(1) // lanes
     lane = int32(cuda.threadIdx.x % lanes)
     start = row * classes
-    here = int32(classes if row < rows else 0)  # lanes without a row come too: an exchange needs all of a warp
+    here = int32(
+        classes if row < rows else 0
+    )  # lanes without a row come too: an exchange needs all of a warp
     label = ignored
     factor = real(1)
     if labelled and row < rows:
@@ -110,7 +121,7 @@ def cross_entropy(
     ignore_index: int,
     label_smoothing: float,
 ) -> tuple[DeviceArray, DeviceArray, float | DeviceArray]:
-    """As the reference; while a step is recorded the divisor is an array ()."""
+    """As the reference, but for the divisor of labels, which is an array (): only the device knows it."""
     rows, classes = x.shape
     labelled, weighted = target.ndim == 1, weight is not None
     x, target = x.contiguous(), target.contiguous()
@@ -128,12 +139,9 @@ def cross_entropy(
     )  # fmt: skip
     if not labelled:
         return losses, dx, float(max(rows, 1))
-    if x.device.recording:
-        return losses, dx, report[0]
-    divisor, wrong = report.to_host()
-    if wrong:
+    if not x.device.recording and report[1].item() != 0:
         loss.check_labels(target.to_host(), classes, ignore_index)
-    return losses, dx, float(divisor)
+    return losses, dx, report[0]
 
 
 @gpu_kernel(
@@ -212,6 +220,8 @@ def squared_error(prediction: DeviceArray, target: DeviceArray) -> tuple[DeviceA
     blocks = min(PARTS, -(-prediction.size // (THREADS * SQUARES)))
     parts = empty((blocks,), prediction.dtype, prediction.device)
     if blocks:
-        squares_kernel(blocks, threads_for(prediction.size), error, parts, prediction, target, prediction.size)
+        squares_kernel(
+            blocks, threads_for(prediction.size), error, parts, prediction, target, prediction.size
+        )
     total_kernel(1, threads_for(blocks), total, parts, blocks)
     return error, total

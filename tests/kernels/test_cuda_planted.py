@@ -1,0 +1,94 @@
+"""Bugs planted in GPU kernels, one at a time: each must show on the simulator against the reference."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+from kernel_arguments import ARGUMENTS, CHANGES, call
+
+from minidl.array import DeviceArray, to_device, to_host
+from minidl.array.gpu import kernel_from_source
+from minidl.errors import KernelError
+from minidl.kernels import KERNELS
+from minidl.kernels.cuda import activation, loss, normalization, optim, probabilities
+
+BUGS = [
+    ("relu", activation, "relu_kernel", "or value != value", ""),  # NaN becomes 0
+    ("relu", activation, "relu_kernel", "if i < n", "if i <= n"),  # one number too many
+    ("relu", activation, "relu_kernel", "> real(0)", ">= real(0)"),
+    ("sigmoid", activation, "sigmoid_kernel", "-abs(value)", "-value"),  # overflows
+    ("tanh_input_grad", activation, "tanh_input_grad_kernel", "y[i] * y[i]", "y[i]"),
+    ("dropout", activation, "dropout_kernel", ">= p", "> p + p"),
+    ("dropout_input_grad", activation, "dropout_input_grad_kernel", "dy[i] * scale", "dy[i]"),
+    ("softmax", probabilities, "softmax_rows_kernel", "lanes_max(largest, lanes)", "largest"),
+    ("softmax", probabilities, "softmax_rows_kernel", "(n if row < rows else 0)", "n"),
+    ("softmax", probabilities, "softmax_rows_kernel", "lanes_sum(total, lanes)", "lanes_sum(total, 32)"),
+    ("softmax", probabilities, "softmax_columns_kernel", "// apart * apart * n", "// apart * n"),
+    ("softmax_input_grad", probabilities, "softmax_columns_input_grad_kernel", "* (dy[i] - mean)", "* dy[i]"),
+    ("cross_entropy", loss, "cross_entropy_kernel", "factor = real(0)", "factor = real(1)"),  # not ignored
+    ("cross_entropy", loss, "cross_entropy_kernel", "q != real(0) or log_p != real(-math.inf)", "True"),
+    ("cross_entropy", loss, "cross_entropy_kernel", "* shares - q", "- q"),
+    ("cross_entropy", loss, "cross_entropy_kernel", "if lane == 0 and row < rows", "if lane == 0"),
+    ("cross_entropy", loss, "check_labels_kernel", "if label != ignored", "if True"),
+    ("cross_entropy_with_logits", loss, "binary_kernel", "max(-z, real(0))", "-z"),
+    ("squared_error", loss, "squares_kernel", "block_sum(total)", "total"),
+    ("squared_error", loss, "total_kernel", "range(cuda.threadIdx.x, n", "range(cuda.threadIdx.x, min(n, 3)"),
+    ("batch_norm", normalization, "moments_kernel", "first + block_sum", "block_sum"),
+    ("batch_norm", normalization, "moments_kernel", "deviation * deviation", "deviation"),
+    ("batch_norm_fixed", normalization, "normalize_kernel", "var[c] + eps", "var[c]"),
+    ("batch_norm_input_grad", normalization, "affine_grad_kernel", "(x[i] - centre)", "x[i]"),
+    ("batch_norm_input_grad", normalization, "normalize_input_grad_kernel", "if of_batch", "if not of_batch"),
+    ("sgd_step", optim, "sgd_kernel", "slope + momentum * velocity if nesterov else velocity", "velocity"),
+    ("adam_step", optim, "adam_kernel", "/ root2 + eps", "+ eps"),
+    ("adam_step", optim, "adam_kernel", "largest[i] = square", "pass"),
+]
+
+
+def broken(kernel, old, new):
+    """The kernel with a piece of its text, which it has exactly once, replaced."""
+    text = inspect.getsource(kernel.function)
+    text = text[re.search(r"^def ", text, re.MULTILINE).start() :]
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {kernel.name}"
+    return kernel_from_source(text.replace(old, new), kernel.signature(), names=kernel.names())
+
+
+def on_device(argument):
+    if isinstance(argument, np.generic):
+        argument = np.asarray(argument)
+    return to_device(argument, "sim") if isinstance(argument, np.ndarray) else argument
+
+
+def differs(name):
+    """Whether the twin gives anything else than the reference, or a kernel complains."""
+    kernel = KERNELS[name]
+    for seed in range(20):
+        arguments = ARGUMENTS[name](np.random.default_rng(seed), np.float64)
+        if any(isinstance(a, np.ndarray) and a.size > 11_000 for a in arguments):
+            continue
+        with np.errstate(all="ignore"):
+            expected = call(kernel.reference, name, arguments)
+        given = [on_device(a) for a in arguments]
+        try:
+            found = call(kernel.twins[DeviceArray], name, given, own=name in CHANGES)
+        except KernelError:
+            return True
+        for a, b in zip(found, expected, strict=True):
+            if not np.allclose(to_host(a), b, rtol=1e-9, atol=1e-12, equal_nan=True):
+                return True
+    return False
+
+
+@pytest.mark.parametrize("name", sorted({bug[0] for bug in BUGS}))
+def test_honest_kernels_agree(name):
+    assert not differs(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "kernel", "old", "new"), BUGS, ids=[f"{bug[2]}: {bug[3]}" for bug in BUGS]
+)
+def test_a_planted_bug_shows(name, module, kernel, old, new, monkeypatch):
+    monkeypatch.setattr(module, kernel, broken(getattr(module, kernel), old, new))
+    assert differs(name)
