@@ -17,7 +17,8 @@ from minidl.array.gpu import gpu_function, uint32
 from minidl.errors import ShapeError
 from minidl.kernels import conv
 from minidl.kernels.cuda import direct
-from minidl.kernels.cuda.tiles import SMALL, WIDE, Matrix, multiply, offset, product_kernels
+from minidl.kernels.cuda.multiply import multiply, product_kernels
+from minidl.kernels.cuda.tiles import SMALL, WIDE, Matrix, offset
 from minidl.kernels.cuda.windows import (
     SIZES,
     cell,

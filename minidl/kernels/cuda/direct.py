@@ -11,12 +11,11 @@ from typing import Any
 
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_kernel, real, uint32
-from minidl.kernels.cuda.tiles import add_parts, blocks_for
+from minidl.kernels.cuda.multiply import THREADS, add_parts, blocks_for
 from minidl.kernels.cuda.windows import SIZES, cell, output_cell, source, tap, window
 
 __all__ = ["forward", "input_grad", "weight_grad"]
 
-THREADS = 256
 ADDERS = 128  # threads that add up one weight's gradient
 PARTS = 64  # at most so many blocks share one weight's gradient
 NUMBERS = ", ".join(f"int32 {size}" for size in SIZES.split())

@@ -1,30 +1,134 @@
+"""Matrix products of arrays with any strides: a transposed view is read where it is."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minidl.array import Array
+from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import gpu_function, uint32
-from minidl.kernels.cuda.tiles import *
+from minidl.array.protocol import MATMUL
+from minidl.errors import DTypeError, ShapeError
+from minidl.kernels import products
+from minidl.kernels.cuda.multiply import multiply, product_kernels
+from minidl.kernels.cuda.tiles import LARGE, SMALL, Matrix, Tile, offset
+
+__all__ = ["batched_product", "linear", "matmul", "product"]
+
+MOST_BATCHES = 65_535  # blocks that a grid may have along its second axis
+
 
 @gpu_function
-def row_of_a(batch, row, a_batch, a_row):
-    return uint32(batch * a_batch + row * a_row)
+def row_of_a(batch, at, a_batch, a_row):
+    """Where a row of A begins."""
+    return uint32(batch * a_batch + at * a_row)
+
 
 @gpu_function
-def step_of_a(k, a_step):
-    return uint32(k * a_step)
+def step_of_a(at, a_step):
+    """How far k is from the beginning of its row."""
+    return uint32(at * a_step)
+
 
 @gpu_function
-def column_of_b(batch, column, b_batch, b_column):
-    return uint32(batch * b_batch + column * b_column)
+def column_of_b(batch, at, b_batch, b_column):
+    """Where a column of B begins."""
+    return uint32(batch * b_batch + at * b_column)
+
 
 @gpu_function
-def step_of_b(k, b_step):
-    return uint32(k * b_step)
+def step_of_b(at, b_step):
+    """How far k is from the beginning of its column."""
+    return uint32(at * b_step)
+
 
 @gpu_function
-def column_of_c(batch, column, c_batch):
-    return uint32(batch * c_batch + column)
+def column_of_c(batch, at, m, n):
+    """Where a column of C, which is contiguous, begins."""
+    return uint32(batch * m * n + at)
 
-A = Matrix(row_of_a, step_of_a, offset, "either")
-B = Matrix(column_of_b, step_of_b, offset, "either")
-C = Matrix(column_of_c)
-SIZES = "a_batch a_row a_step b_batch b_step b_column c_batch"
-KERNELS = {
-    tile: product_kernel(f"product_{tile.rows}x{tile.columns}", tile, SIZES, A, B, C) for tile in (LARGE, SMALL)
-}
+
+PRODUCT = product_kernels(
+    "product",
+    (LARGE, SMALL),
+    "a_batch a_row a_step b_batch b_step b_column",
+    a=Matrix(row_of_a, step_of_a, offset, along="either"),
+    b=Matrix(column_of_b, step_of_b, offset, along="either"),
+    c=Matrix(column_of_c),
+)
+
+
+@products.matmul.register(DeviceArray)
+def matmul(a: Array, b: Array) -> Array:
+    """As the reference."""
+    return product(a, b)
+
+
+@products.linear.register(DeviceArray)
+def linear(x: Array, weight: Array, bias: Array | None) -> Array:
+    """As the reference; the bias is added before a result leaves its register."""
+    return product(x, weight.T, bias)
+
+
+def product(a: Any, b: Any, bias: Any = None, rectified: bool = False, tile: Tile | None = None) -> Any:
+    """a · b + bias, with negative results made 0 if `rectified`.
+
+    Args:
+        a: (M, K), of any strides.
+        b: (K, N), of any strides.
+        bias: (N,) or None.
+        rectified: whether a ReLU follows.
+        tile: to use this one, whatever the shape.
+
+    Returns:
+        (M, N).
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        DTypeError: the dtypes differ.
+    """
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or (bias is not None and bias.shape != b.shape[1:]):
+        given = f"{a.shape} and {b.shape}" + ("" if bias is None else f" and a bias {bias.shape}")
+        raise ShapeError(f"product: expected (M, K) and (K, N), got {given}")
+    return _product(a[None], b[None], bias, rectified, tile)[0]
+
+
+def batched_product(a: Any, b: Any) -> Any:
+    """a @ b for (…, M, K) and (…, K, N), whose leading dimensions are broadcast: what `@` of device arrays runs."""
+    if a.dtype.kind not in "f":
+        raise DTypeError(f"matmul: expected float32 or float64 on a device, got {a.dtype}")
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a, b = (_one_batch(matrix, batch) for matrix in (a, b))
+    c = _product(a, b) if len(a) <= MOST_BATCHES else empty((len(a), a.shape[1], b.shape[2]), a.dtype, a.device)
+    for first in range(0, len(a) if len(a) > MOST_BATCHES else 0, MOST_BATCHES):
+        some = slice(first, first + MOST_BATCHES)
+        c[some] = _product(a[some], b[some])
+    return c.reshape(*batch, *c.shape[1:])
+
+
+MATMUL[:] = [batched_product]
+
+
+def _one_batch(matrix: Any, batch: tuple[int, ...]) -> Any:
+    """A view of the matrices as (batch, rows, columns); a copy where their strides allow none."""
+    wide = np.broadcast_to(matrix, (*batch, *matrix.shape[-2:]))
+    return wide.reshape(math.prod(batch), *matrix.shape[-2:])
+
+
+def _product(a: Any, b: Any, bias: Any = None, rectified: bool = False, tile: Tile | None = None) -> Any:
+    """(B, M, K) · (B, K, N)."""
+    if a.dtype != b.dtype or (bias is not None and bias.dtype != a.dtype):
+        given = f"{a.dtype} and {b.dtype}" + ("" if bias is None else f" and a bias of {bias.dtype}")
+        raise DTypeError(f"product: expected arrays of one dtype, got {given}")
+    a, b = (matrix if min(matrix.strides) >= 0 else matrix.copy() for matrix in (a, b))
+    (batch, m, depth), n = a.shape, b.shape[2]
+    c = empty((batch, m, n), a.dtype, a.device)
+    multiply(
+        PRODUCT, c, a, b, (m, n, depth), batch,
+        sizes=(*a.strides, *b.strides), c_row=n, bias=None if bias is None else bias.contiguous(),
+        rectified=rectified, along_k=(a.strides[2] <= a.strides[1], b.strides[1] <= b.strides[2]), tile=tile,
+    )  # fmt: skip
+    return c

@@ -147,6 +147,7 @@ def _source(name: str, tile: Tile, numbers: list[str], a: Matrix, b: Matrix, c: 
         f"tx = uint32(thread % uint32({across}) * uint32(4))",
         "first = uint32(split * run)",
         "last = uint32(min(first + run, depth))",
+        "busy = uint32(top + ty) < m and uint32(left + tx) < n  # or all that the thread has is beyond C",
         *copy_a.prepare(),
         *copy_b.prepare(),
         *(f"c{i}_{j} = {real}(0)" for i, j in values),
@@ -154,11 +155,13 @@ def _source(name: str, tile: Tile, numbers: list[str], a: Matrix, b: Matrix, c: 
         by=1,
     )
     text(*copy_a.copy(), *copy_b.copy(), "cuda.syncthreads()  # the tiles are complete", by=2)
-    text(f"for k in range(uint32(0), uint32({depth}), uint32(2)):", by=2)
+    text(f"steps = uint32(min(last - k0, uint32({depth}))) if busy else uint32(0)", by=2)
+    text("k = uint32(0)", "while k < steps:", by=2)
     for k in ("k", "uint32(k + uint32(1))"):
         text(*(f"a{i} = tile_a[{k}, {row}]" for i, row in enumerate(row_of)), by=3)
         text(*(f"b{j} = tile_b[{k}, {column}]" for j, column in enumerate(column_of)), by=3)
         text(*(f"c{i}_{j} += a{i} * b{j}" for i, j in values), by=3)
+    text("k = uint32(k + uint32(2))", by=3)
     text("cuda.syncthreads()  # everybody has read them", by=2)
     for i, row in enumerate(row_of):
         text(f"row = uint32(top + {row})", f"r{i} = row", by=1)

@@ -1,0 +1,131 @@
+"""The host's part of a product: which tile, and among how many blocks a long sum is shared."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+from minidl.array.device_array import empty
+from minidl.array.gpu import GpuKernel, cuda, gpu_kernel, uint32
+from minidl.kernels.cuda.tiles import Matrix, Tile, product_kernel
+
+__all__ = ["THREADS", "Kernels", "add_parts", "blocks_for", "multiply", "product_kernels"]
+
+Kernels: TypeAlias = dict[Tile, GpuKernel]
+"""The same product with tiles of several sizes, the largest first."""
+
+THREADS = 256
+ENOUGH = 96  # blocks that keep a GPU of a hundred and some multiprocessors about busy
+SHARE = 256  # k's below which a sum is not cut any further
+PARTS = 32  # into so many at most
+
+
+def product_kernels(
+    name: str, tiles: tuple[Tile, ...], sizes: str, a: Matrix, b: Matrix, c: Matrix, bias: str = "column"
+) -> Kernels:
+    """One kernel for each tile; the arguments are those of `product_kernel`."""
+    return {
+        tile: product_kernel(f"{name}_{tile.rows}x{tile.columns}", tile, sizes, a, b, c, bias) for tile in tiles
+    }
+
+
+def multiply(
+    kernels: Kernels,
+    c: Any,
+    a: Any,
+    b: Any,
+    shape: tuple[int, int, int],
+    batch: int,
+    *,
+    sizes: tuple[int, ...],
+    c_row: int,
+    bias: Any = None,
+    bias_every: int = 1,
+    rectified: bool = False,
+    along_k: tuple[bool, bool] = (True, True),
+    tile: Tile | None = None,
+) -> None:
+    """Fill c with products, or leave a sum of several partial ones to `add_parts`.
+
+    The choice of tile and parts depends on shapes and dtype alone, so the bits are the same on every device.
+
+    Args:
+        kernels: to choose from.
+        c: contiguous.
+        a: as the kernel's A reads it; so for b.
+        b: likewise.
+        shape: (m, n, depth) of each product.
+        batch: how many products.
+        sizes: what the kernel asks for further.
+        c_row: how far apart C's rows are.
+        bias: contiguous, or None.
+        bias_every: how many neighbours in c have the same number of the bias.
+        rectified: whether negative results become 0.
+        along_k: for A and for B, whether their k's lie side by side.
+        tile: to use this one.
+    """
+    m, n, depth = shape
+    if not c.size:
+        return
+    tile = tile or choose_tile(tuple(kernels), m, n, batch, c.dtype.name)
+    blocks = -(-m // tile.rows) * -(-n // tile.columns)
+    run, parts = split_sum(depth, blocks * batch, tile.depth)
+    least = 0.0 if rectified else -math.inf
+    partial = c if parts == 1 else empty((parts, c.size), c.dtype, c.device)
+    given = bias if bias is not None and parts == 1 else c
+    kernels[tile](
+        (blocks, batch, parts), tile.threads, partial, a, b, given,
+        least if parts == 1 else -math.inf, m, n, depth, run, c_row, c.size,
+        *along_k, bias is not None and parts == 1, *sizes,
+    )  # fmt: skip
+    if parts > 1:
+        add_parts(c, partial, parts, bias, bias_every, least)
+
+
+def choose_tile(tiles: tuple[Tile, ...], m: int, n: int, batch: int, dtype: str) -> Tile:
+    """The first tile of which there are enough to keep the GPU busy, and which C fills for the most part."""
+    for tile in tiles[:-1]:
+        down, across = -(-m // tile.rows), -(-n // tile.columns)
+        wide = down * tile.rows * across * tile.columns
+        if tile.real in ("real", dtype) and down * across * batch >= ENOUGH // 4 and 2 * m * n >= wide:
+            return tile
+    return tiles[-1]
+
+
+def split_sum(depth: int, blocks: int, step: int) -> tuple[int, int]:
+    """How many k's one block adds up, and how many blocks share a sum, when the rest gives so few blocks."""
+    parts = max(1, min(PARTS, ENOUGH // blocks, depth // SHARE))
+    run = max(1, -(-depth // (parts * step))) * step
+    return run, max(1, -(-depth // run))
+
+
+@gpu_kernel(
+    "real* c, const real* parts, const real* bias, real least, int32 size, int32 count, "
+    "int32 biased, int32 bias_every, int32 bias_size"
+)
+def add_parts_kernel(c, parts, bias, least, size, count, biased, bias_every, bias_size):
+    """c[i] = parts[0, i] + parts[1, i] + … + bias; each thread has one of them, and adds in this order."""
+    at = uint32(cuda.grid(1))
+    if at < uint32(size):
+        value = parts[at]
+        for part in range(1, count):
+            value += parts[uint32(part * size + at)]
+        if biased:
+            value += bias[uint32(at // uint32(bias_every)) % uint32(bias_size)]
+        c[at] = value if not value < least else least
+
+
+def add_parts(
+    c: Any, parts: Any, count: int, bias: Any = None, bias_every: int = 1, least: float = -math.inf
+) -> None:
+    """Add up partial products, (count, numbers of c), into c."""
+    given = c if bias is None else bias
+    add_parts_kernel(
+        blocks_for(c.size, THREADS), THREADS, c, parts, given, least, c.size, count,
+        bias is not None, bias_every, given.size,
+    )  # fmt: skip
+
+
+def blocks_for(size: int, threads: int) -> int:
+    """How many blocks of so many threads have one thread for each of `size` results."""
+    return -(-size // threads)
