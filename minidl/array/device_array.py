@@ -11,6 +11,7 @@ back are `to_host(x)`, `x.item()`, `float(x)`, `int(x)`, `bool(x)` and `repr(x)`
 from __future__ import annotations
 
 import functools
+import importlib
 import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -179,16 +180,13 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __getitem__(self, key: Any) -> DeviceArray:
         if isinstance(key, DeviceArray):
-            from minidl.array.movement import take
-
-            return take(self, key, axis=0)
+            return _room("movement").take(self, key, axis=0)
         return self.view_of(views.index(self.layout, key))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        from minidl.array.elementwise import copy_into
-
         if key is Ellipsis and value is self:  # what `x[...] += y` ends with
             return
+        copy_into = _room("elementwise").copy_into
         copy_into(self if key is Ellipsis else self.view_of(views.index(self.layout, key)), value)
 
     # ---------------------------------------------------------------- copies
@@ -199,13 +197,11 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def astype(self, dtype: DTypeLike, copy: bool = True, **how: Any) -> DeviceArray:
         """A copy in another dtype; with `copy=False` the array itself where it has it already."""
-        from minidl.array.elementwise import copy_into
-
         wanted = np.dtype(dtype)
         if not copy and wanted == self.dtype:
             return self
         made = empty(self.shape, wanted, self.device)
-        copy_into(made, self)
+        _room("elementwise").copy_into(made, self)
         return made
 
     def contiguous(self) -> DeviceArray:
@@ -270,14 +266,10 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
     # ---------------------------------------------------------------- NumPy's protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **how: Any) -> Any:
-        from minidl.array.protocol import run_ufunc
-
-        return run_ufunc(ufunc, method, inputs, how)
+        return _room("protocol").run_ufunc(ufunc, method, inputs, how)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        from minidl.array.protocol import run_function
-
-        return run_function(function, args, kwargs, self.device)
+        return _room("protocol").run_function(function, args, kwargs, self.device)
 
     # ---------------------------------------------------------------- ndarray's other methods
 
@@ -290,7 +282,7 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         initial: Any = None,
     ) -> DeviceArray:
         """As `np.sum`."""
-        return _reductions().reduce("add", self, axis, dtype, out, keepdims, initial)
+        return _room("reductions").reduce("add", self, axis, dtype, out, keepdims, initial)
 
     def prod(
         self,
@@ -301,37 +293,37 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         initial: Any = None,
     ) -> DeviceArray:
         """As `np.prod`."""
-        return _reductions().reduce("multiply", self, axis, dtype, out, keepdims, initial)
+        return _room("reductions").reduce("multiply", self, axis, dtype, out, keepdims, initial)
 
     def max(
         self, axis: Axis = None, out: Any = None, keepdims: bool = False, initial: Any = None
     ) -> DeviceArray:
         """As `np.max`."""
-        return _reductions().reduce("maximum", self, axis, None, out, keepdims, initial)
+        return _room("reductions").reduce("maximum", self, axis, None, out, keepdims, initial)
 
     def min(
         self, axis: Axis = None, out: Any = None, keepdims: bool = False, initial: Any = None
     ) -> DeviceArray:
         """As `np.min`."""
-        return _reductions().reduce("minimum", self, axis, None, out, keepdims, initial)
+        return _room("reductions").reduce("minimum", self, axis, None, out, keepdims, initial)
 
     def all(self, axis: Axis = None, out: Any = None, keepdims: bool = False) -> DeviceArray:
         """As `np.all`."""
-        return _reductions().reduce("logical_and", self, axis, None, out, keepdims)
+        return _room("reductions").reduce("logical_and", self, axis, None, out, keepdims)
 
     def any(self, axis: Axis = None, out: Any = None, keepdims: bool = False) -> DeviceArray:
         """As `np.any`."""
-        return _reductions().reduce("logical_or", self, axis, None, out, keepdims)
+        return _room("reductions").reduce("logical_or", self, axis, None, out, keepdims)
 
     def mean(self, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> DeviceArray:
         """As `np.mean`."""
-        return _reductions().mean(self, axis, dtype, keepdims)
+        return _room("reductions").mean(self, axis, dtype, keepdims)
 
     def var(
         self, axis: Axis = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False
     ) -> DeviceArray:
         """As `np.var`."""
-        return _reductions().var(self, axis, dtype, ddof, keepdims)
+        return _room("reductions").var(self, axis, dtype, ddof, keepdims)
 
     def std(
         self, axis: Axis = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False
@@ -342,17 +334,16 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> DeviceArray:
         """As `np.argmax`."""
-        return _reductions().arg_extreme("maximum", self, axis, keepdims)
+        return _room("reductions").arg_extreme("maximum", self, axis, keepdims)
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> DeviceArray:
         """As `np.argmin`."""
-        return _reductions().arg_extreme("minimum", self, axis, keepdims)
+        return _room("reductions").arg_extreme("minimum", self, axis, keepdims)
 
     def take(self, indices: Any, axis: int | None = None) -> DeviceArray:
         """As `np.take`, but an index outside gives NaN (0 in integers)."""
-        from minidl.array.movement import take
-
-        return take(self, indices, axis)
+        taken: DeviceArray = _room("movement").take(self, indices, axis)
+        return taken
 
     def clip(self, min: Any = None, max: Any = None) -> DeviceArray:
         """As `np.clip`."""
@@ -378,8 +369,6 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike, device: Device) -> DeviceArr
 
 
 @functools.cache
-def _reductions() -> Any:
-    """They are made of arrays themselves, so they are imported when there is one."""
-    from minidl.array import reductions
-
-    return reductions
+def _room(name: str) -> Any:
+    """A neighbour of this file. It is made of arrays itself, so it is imported when there is one."""
+    return importlib.import_module(f"minidl.array.{name}")

@@ -47,7 +47,7 @@ def test_settings_of_before_there_were_devices_are_of_the_host(tmp_path):
     assert done.returncode == 0
     config = tmp_path / "run" / "config.json"
     settings = json.loads(config.read_text())
-    del settings["device"], settings["samples"]
+    del settings["device"]
     config.write_text(json.dumps(settings))
     assert minidl("train", "mnist", "--resume", "run", cwd=tmp_path).returncode == 0
     one_line(minidl("train", "mnist", "--resume", "run", "--device", "sim", cwd=tmp_path), "--device", "cpu")
