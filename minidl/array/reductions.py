@@ -17,16 +17,13 @@ import numpy as np
 
 from minidl.array import layout as views
 from minidl.array.device_array import DeviceArray, empty
-from minidl.array.elementwise import index_text, launch_size
-from minidl.array.formulas import formula
-from minidl.array.gpu import GpuKernel, kernel_from_source
+from minidl.array.elementwise import launch_size
+from minidl.array.gpu import GpuKernel
 from minidl.array.layout import Layout
-from minidl.errors import BackendError
+from minidl.array.reduction_kernels import RUN, THREADS, reduction_kernel, winner_kernel
 
 __all__ = ["arg_extreme", "mean", "reduce", "var"]
 
-RUN = 64  # elements that one thread adds up
-THREADS = 256  # of a block that walks through neighbours side by side
 Axis = int | Sequence[int] | None
 
 
@@ -56,7 +53,7 @@ def reduce(
     plan = _plan(
         name, x.dtype, x.layout, axis if axis is None or isinstance(axis, int) else tuple(axis), dtype
     )
-    if plan.count == 0 and name in ("maximum", "minimum") and initial is None:
+    if plan.joined == 0 and name in ("maximum", "minimum") and initial is None:
         raise ValueError(f"{name}: expected elements to reduce, got {x.shape} along {axis}")
     if plan.rounds:
         result = x
@@ -68,7 +65,7 @@ def reduce(
     else:
         result = empty(plan.kept, plan.dtype, x.device)
         result.fill(plan.identity if initial is None else initial)
-    if initial is not None and plan.count:
+    if initial is not None and plan.joined:
         result = getattr(np, name)(result, plan.dtype.type(initial))
     if not keepdims:
         result = DeviceArray(result.buffer, plan.shape, views.dense(plan.shape), 0, plan.dtype)
@@ -128,7 +125,7 @@ def _winner_plan(name: str, dtype: np.dtype[Any], layout: Layout, axis: int) -> 
     rounds: list[Round] = []
     while outputs and (count > 1 or not rounds):
         runs = -(-count // RUN)
-        kernel = _winner_kernel(name, dtype, len(sizes), len(length), bool(rounds))
+        kernel = winner_kernel(name, dtype, len(sizes), len(length), bool(rounds))
         numbers = (outputs * runs, outputs, runs, count, *sizes, *strides, *length, *step)
         rounds.append(Round(kernel, *launch_size(outputs * runs), numbers, (outputs, runs)))
         count = runs
@@ -195,7 +192,7 @@ class Plan(NamedTuple):
 
     Attributes:
         rounds: what is launched, each on what the one before it wrote; none where there is nothing to join.
-        count: how many elements are joined for each result.
+        joined: how many elements make each result.
         kept: the result's shape with the reduced dimensions, of size 1.
         shape: the result's shape without them.
         dtype: of the result.
@@ -203,7 +200,7 @@ class Plan(NamedTuple):
     """
 
     rounds: tuple[Round, ...]
-    count: int
+    joined: int
     kept: tuple[int, ...]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -226,7 +223,7 @@ def _plan(name: str, dtype: np.dtype[Any], layout: Layout, axis: Any, wanted: An
         neighbours = outer[1] == (1,) and left > RUN
         run = THREADS * RUN // 4 if neighbours else RUN
         runs = -(-left // run)
-        kernel = _kernel(name, before, result, neighbours, len(inner[0]), len(outer[0]))
+        kernel = reduction_kernel(name, before, result, neighbours, len(inner[0]), len(outer[0]))
         numbers = (outputs * runs, outputs, runs, run, left, *inner[0], *inner[1], *outer[0], *outer[1])
         size = (outputs * runs, _threads(left)) if neighbours else launch_size(outputs * runs)
         rounds.append(Round(kernel, *size, (identity, *numbers) if neighbours else numbers, (outputs, runs)))
@@ -238,126 +235,3 @@ def _plan(name: str, dtype: np.dtype[Any], layout: Layout, axis: Any, wanted: An
 def _threads(count: int) -> int:
     """Threads of a block for so many neighbours: each should find a few, and halving must end at 1."""
     return min(THREADS, max(32, 1 << ((count - 1).bit_length() - 2)))
-
-
-# -------------------------------------------------------------------- writing kernels
-
-
-def _place(kept: int, reduced: int) -> tuple[list[str], str, list[str], str]:
-    """Text that finds element `r` of output `o`: lines and the sum for `o`, then those for `r`."""
-    start = index_text("o", [f"n{k}" for k in range(kept)], "o")
-    inner = index_text("r", [f"m{k}" for k in range(reduced)], "r")
-    base = " + ".join(f"o{k} * s{k}" for k in range(kept))
-    step = " + ".join(f"r{k} * t{k}" for k in range(reduced))
-    return start, base, inner, step
-
-
-def _dims_text(kept: int, reduced: int) -> list[str]:
-    return [
-        f"{letter}{k}"
-        for letter, n in (("n", kept), ("s", kept), ("m", reduced), ("t", reduced))
-        for k in range(n)
-    ]
-
-
-@functools.cache
-def _kernel(
-    name: str, dtype: np.dtype[Any], result: np.dtype[Any], neighbours: bool, kept: int, reduced: int
-) -> GpuKernel:
-    """The kernel of a round: each thread has one run, or each block with its threads side by side."""
-    joined = formula(name, result)
-    if joined is None:
-        raise BackendError(f"np.{name}.reduce: there is no kernel for {result} on a device")
-    kind = "bool_" if result == np.bool else result.name
-    joined = joined.replace("T(", f"{kind}(")
-    start, base, inner, step = _place(kept, reduced)
-    element = f"{kind}(x[base + {step}])"
-    if neighbours:
-        lines = [
-            f"part = cuda.shared.array({THREADS}, {kind})",
-            "thread, width = cuda.threadIdx.x, cuda.blockDim.x",
-            "o, run = cuda.blockIdx.x // runs, cuda.blockIdx.x % runs",
-            *start,
-            f"base = {base}",
-            "a, r = identity, run * length + thread",
-            "last = min(run * length + length, count)",
-            "while r < last:",
-            f"    b = {kind}(x[base + r])",
-            f"    a = {joined}",
-            "    r += width",
-            "part[thread] = a",
-            "while width > 1:",
-            "    width //= 2",
-            "    cuda.syncthreads()",
-            "    if thread < width:",
-            "        a, b = part[thread], part[thread + width]",
-            f"        part[thread] = {joined}",
-            "if thread == 0:",
-            "    y[cuda.blockIdx.x] = part[0]",
-        ]
-    else:
-        lines = [
-            "i = cuda.grid(1)",
-            "if i < threads:",
-            *(
-                f"    {line}"
-                for line in [
-                    "run, o = i // outputs, i % outputs",  # neighbouring threads, neighbouring outputs
-                    *start,
-                    f"base, r = {base}, run * length",
-                    *inner,
-                    f"a = {element}",
-                    "for r in range(run * length + 1, min(run * length + length, count)):",
-                    *(f"    {line}" for line in inner),
-                    f"    b = {element}",
-                    f"    a = {joined}",
-                    "y[o * runs + run] = a",
-                ]
-            ),
-        ]
-    counts = ["threads", "outputs", "runs", "length", "count", *_dims_text(kept, reduced)]
-    first = [f"{result} identity"] if neighbours else []
-    signature = [f"{result}* y", f"const {dtype}* x", *first, *(f"int32 {count}" for count in counts)]
-    return _from_lines(f"{name}_reduce", signature, lines)
-
-
-@functools.cache
-def _winner_kernel(name: str, dtype: np.dtype[Any], kept: int, reduced: int, again: bool) -> GpuKernel:
-    """The kernel of a round of argmax or argmin: each thread finds the winner of a run.
-
-    The first round looks at all elements, the others at the winners of the round before (`again`).
-    """
-    start, base, inner, step = _place(kept, reduced)
-    candidate = "r = int32(found[o * count + k])" if again else "r = k"
-    better = f"b {'>' if name == 'maximum' else '<'} a or (b != b and a == a)"
-    lines = [
-        "i = cuda.grid(1)",
-        "if i < threads:",
-        *(
-            f"    {line}"
-            for line in [
-                "run, o = i // outputs, i % outputs",
-                *start,
-                f"base, k = {base}, run * {RUN}",
-                candidate,
-                *inner,
-                f"winner, a = r, x[base + {step}]",
-                f"for k in range(run * {RUN} + 1, min(run * {RUN} + {RUN}, count)):",
-                f"    {candidate}",
-                *(f"    {line}" for line in inner),
-                f"    b = x[base + {step}]",
-                f"    if {better}:",
-                "        winner, a = r, b",
-                "y[o * runs + run] = winner",
-            ]
-        ),
-    ]
-    counts = ["threads", "outputs", "runs", "count", *_dims_text(kept, reduced)]
-    pointers = ["int64* y", *(["const int64* found"] if again else []), f"const {dtype}* x"]
-    return _from_lines(f"{name}_winner", [*pointers, *(f"int32 {count}" for count in counts)], lines)
-
-
-def _from_lines(name: str, signature: list[str], lines: list[str]) -> GpuKernel:
-    names = ", ".join(part.split()[-1] for part in signature)
-    source = "\n".join([f"def {name}({names}):", *(f"    {line}" for line in lines)])
-    return kernel_from_source(source + "\n", ", ".join(signature))
