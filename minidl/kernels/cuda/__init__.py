@@ -1,4 +1,4 @@
-"""Twins of hot kernels for a GPU, under the same file names. Its import registers them and compiles nothing."""
+"""Twins of hot kernels for a GPU, under the same file names. Importing them compiles nothing."""
 
 from minidl.kernels.cuda import (
     activation,
