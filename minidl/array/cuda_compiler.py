@@ -26,13 +26,20 @@ def compiler_is_installed() -> bool:
         return False
 
 
-def compile_kernel(kernel: GpuKernel, precision: str, capability: tuple[int, int]) -> tuple[bytes, str]:
+OLDEST = (8, 0)
+"""PTX is made for an A100 (8.0), or an older GPU that is at hand. A driver makes the machine code of any later
+GPU from it, so that what the compile proof looks at is what every GPU runs."""
+
+
+def compile_kernel(
+    kernel: GpuKernel, precision: str, capability: tuple[int, int] = OLDEST
+) -> tuple[bytes, str]:
     """A kernel as PTX.
 
     Args:
         kernel: which.
         precision: what `real` is: `"float32"` or `"float64"`.
-        capability: of the GPU: (8, 0) is an A100, (9, 0) an H100.
+        capability: of the GPU that runs it: (8, 0) is an A100, (9, 0) an H100.
 
     Returns:
         The PTX, and the name that the kernel has in it.
@@ -54,7 +61,7 @@ def compile_kernel(kernel: GpuKernel, precision: str, capability: tuple[int, int
             arguments.append(numba.types.boolean if name == "bool" else getattr(numba.types, name))
     function = kernel.with_names(_meaning(precision))
     try:
-        text, _ = cuda.compile_ptx(function, numba.types.void(*arguments), cc=capability)
+        text, _ = cuda.compile_ptx(function, numba.types.void(*arguments), cc=min(capability, OLDEST))
     except Exception as error:
         raise BackendError(f"{kernel!r} with real = {precision} does not compile: {error}") from error
     entry = re.search(r"\.visible \.entry (\w+)\(.*?\)", text, re.DOTALL)
