@@ -503,17 +503,21 @@ def check_device(sample: Sample) -> None:
     """On a device a component gives what it gives on the host, in training and in evaluation.
 
     The device is the simulated one, which every machine has. Nothing is copied to the host unasked: a
-    `DeviceArray` refuses it.
+    `DeviceArray` refuses it. A network so large that only some of its `elements` are checked elsewhere takes
+    one image, in float32 and in training: simulated threads are slow.
     """
+    large = sample.elements is not None
     # float32: the host's and the device's sums have their own order, so they differ by a few roundings (6e-8
     # each) of numbers that are larger than the result
-    for dtype, rtol, atol in ((np.float64, 1e-9, 1e-11), (np.float32, 1e-5, 1e-5)):
+    for dtype, rtol, atol in ((np.float64, 1e-9, 1e-11), (np.float32, 1e-5, 1e-5))[large:]:
         here, there = _module(sample).to(dtype), _module(sample).to(dtype).to("sim")
-        inputs = _cast(_inputs(sample, 2), dtype)
+        inputs = _cast(_inputs(sample, 1 if large else 2), dtype)
         _same(_run_on_device(there, inputs), _run(here, inputs), f"device in {np.dtype(dtype)}", rtol, atol)
         for name, values in here.state_dict().items():
             found = there.state_dict()[name]
             np.testing.assert_allclose(found, values, rtol, atol, err_msg=f"{name} afterwards", strict=True)
+        if large:
+            continue
         found = to_host(_first(there.eval()(*(to_device(x, "sim") for x in inputs))))
         expected = _output(here.eval()(*inputs))
         np.testing.assert_allclose(found, expected, rtol, atol, err_msg="device, in eval()", strict=True)
