@@ -21,7 +21,9 @@ PARTS = 64  # at most so many blocks share one weight's gradient
 NUMBERS = ", ".join(f"int32 {size}" for size in SIZES.split())
 
 
-@gpu_kernel(f"real* y, const real* weight, const real* x, const real* bias, int32 size, int32 biased, {NUMBERS}")
+@gpu_kernel(
+    f"real* y, const real* weight, const real* x, const real* bias, int32 size, int32 biased, {NUMBERS}"
+)
 def conv2d_direct(
     y, weight, x, bias, size, biased, C, F, Cg, Fg, H, W, kh, kw, OH, OW, sh, sw, ph, pw, dh, dw
 ):
@@ -33,7 +35,9 @@ def conv2d_direct(
         image = uint32(plane // uint32(F))
         number = uint32(plane - image * F)  # of the filter
         group = uint32(number // uint32(Fg))
-        place = window(group, uint32(at - plane * pixels + image * pixels), C, Cg, H, W, OH, OW, sh, sw, ph, pw)
+        place = window(
+            group, uint32(at - plane * pixels + image * pixels), C, Cg, H, W, OH, OW, sh, sw, ph, pw
+        )
         k = uint32(number * Cg * kh * kw)
         value = real(0)
         for c in range(Cg):

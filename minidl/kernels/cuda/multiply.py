@@ -24,7 +24,8 @@ def product_kernels(
 ) -> Kernels:
     """One kernel for each tile; the arguments are those of `product_kernel`."""
     return {
-        tile: product_kernel(f"{name}_{tile.rows}x{tile.columns}", tile, sizes, a, b, c, bias) for tile in tiles
+        tile: product_kernel(f"{name}_{tile.rows}x{tile.columns}", tile, sizes, a, b, c, bias)
+        for tile in tiles
     }
 
 
@@ -111,9 +112,7 @@ def add_parts_kernel(c, parts, bias, size, count, biased, bias_every, bias_size)
         c[at] = value
 
 
-def add_parts(
-    c: Any, parts: Any, count: int, bias: Any = None, bias_every: int = 1
-) -> None:
+def add_parts(c: Any, parts: Any, count: int, bias: Any = None, bias_every: int = 1) -> None:
     """Add up partial products, (count, numbers of c), into c."""
     given = c if bias is None else bias
     add_parts_kernel(

@@ -128,7 +128,15 @@ def max_pool2d(
     y = empty(shape, x.dtype, x.device)
     winners = empty(shape, np.uint8 if numbers == np.uint8 else np.int32, x.device)
     if y.size:
-        run(blocks_for(y.size, THREADS), THREADS, y, winners, x.contiguous(), y.size, *_numbers(x.shape, sizes, how))
+        run(
+            blocks_for(y.size, THREADS),
+            THREADS,
+            y,
+            winners,
+            x.contiguous(),
+            y.size,
+            *_numbers(x.shape, sizes, how),
+        )
     return y, winners
 
 

@@ -89,7 +89,12 @@ def product(a: Any, b: Any, bias: Any = None, tile: Tile | None = None) -> Any:
         ShapeError: the shapes do not fit.
         DTypeError: the dtypes differ.
     """
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or (bias is not None and bias.shape != b.shape[1:]):
+    if (
+        a.ndim != 2
+        or b.ndim != 2
+        or a.shape[1] != b.shape[0]
+        or (bias is not None and bias.shape != b.shape[1:])
+    ):
         given = f"{a.shape} and {b.shape}" + ("" if bias is None else f" and a bias {bias.shape}")
         raise ShapeError(f"product: expected (M, K) and (K, N), got {given}")
     return _product(a[None], b[None], bias, tile)[0]
@@ -101,7 +106,11 @@ def batched_product(a: Any, b: Any) -> Any:
         raise DTypeError(f"matmul: expected float32 or float64 on a device, got {a.dtype}")
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a, b = (_one_batch(matrix, batch) for matrix in (a, b))
-    c = _product(a, b) if len(a) <= MOST_BATCHES else empty((len(a), a.shape[1], b.shape[2]), a.dtype, a.device)
+    c = (
+        _product(a, b)
+        if len(a) <= MOST_BATCHES
+        else empty((len(a), a.shape[1], b.shape[2]), a.dtype, a.device)
+    )
     for first in range(0, len(a) if len(a) > MOST_BATCHES else 0, MOST_BATCHES):
         some = slice(first, first + MOST_BATCHES)
         c[some] = _product(a[some], b[some])

@@ -91,7 +91,9 @@ def sum_rows(x: Array) -> Array:
     pieces, run = _pieces(rows, PIECE)
     y: Any = empty((pieces, columns), x.dtype, x.device)
     if columns:
-        sum_rows_kernel((blocks_for(columns, ACROSS), pieces), (ACROSS, DOWN), y, x.contiguous(), rows, columns, run)
+        sum_rows_kernel(
+            (blocks_for(columns, ACROSS), pieces), (ACROSS, DOWN), y, x.contiguous(), rows, columns, run
+        )
     return y[0] if pieces == 1 else sum_rows(y)
 
 

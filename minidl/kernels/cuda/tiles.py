@@ -165,7 +165,12 @@ def _source(name: str, tile: Tile, numbers: list[str], a: Matrix, b: Matrix, c: 
     text("k = uint32(k + uint32(2))", by=3)
     text("cuda.syncthreads()  # everybody has read them", f"k0 = uint32(k0 + uint32({depth}))", by=2)
     for i, row in enumerate(row_of):
-        text(f"row{i} = uint32(top + {row})", f"inside{i} = row{i} < m", f"at{i} = uint32(row{i} * c_row)", by=1)
+        text(
+            f"row{i} = uint32(top + {row})",
+            f"inside{i} = row{i} < m",
+            f"at{i} = uint32(row{i} * c_row)",
+            by=1,
+        )
         if bias == "row":
             text(f"add{i} = {real}(0)", f"if biased and inside{i}:", by=1)
             text(f"add{i} = bias[uint32(batch * m + row{i})]", by=2)
