@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib.util
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from minidl.array.gpu import NAMES, GpuFunction, GpuKernel
@@ -26,13 +27,20 @@ def compiler_is_installed() -> bool:
         return False
 
 
-def compile_kernel(kernel: GpuKernel, precision: str, capability: tuple[int, int]) -> tuple[bytes, str]:
+OLDEST = (8, 0)
+"""PTX is made for an A100 (8.0), or an older GPU that is at hand. A driver makes any later GPU's
+machine code from it, so that what the compile proof looks at is what every GPU runs."""
+
+
+def compile_kernel(
+    kernel: GpuKernel, precision: str, capability: tuple[int, int] = OLDEST
+) -> tuple[bytes, str]:
     """A kernel as PTX.
 
     Args:
         kernel: which.
         precision: what `real` is: `"float32"` or `"float64"`.
-        capability: of the GPU: (8, 0) is an A100, (9, 0) an H100.
+        capability: of the GPU that runs it: (8, 0) is an A100, (9, 0) an H100.
 
     Returns:
         The PTX, and the name that the kernel has in it.
@@ -53,8 +61,10 @@ def compile_kernel(kernel: GpuKernel, precision: str, capability: tuple[int, int
         else:
             arguments.append(numba.types.boolean if name == "bool" else getattr(numba.types, name))
     function = kernel.with_names(_meaning(precision))
+    oldest = min(capability, OLDEST)
     try:
-        text, _ = cuda.compile_ptx(function, numba.types.void(*arguments), cc=capability)
+        with _functions_for(oldest):
+            text, _ = cuda.compile_ptx(function, numba.types.void(*arguments), cc=oldest)
     except Exception as error:
         raise BackendError(f"{kernel!r} with real = {precision} does not compile: {error}") from error
     entry = re.search(r"\.visible \.entry (\w+)\(.*?\)", text, re.DOTALL)
@@ -63,6 +73,19 @@ def compile_kernel(kernel: GpuKernel, precision: str, capability: tuple[int, int
     # thread may have: too few. So the kernel says it itself.
     limited = f"{text[: entry.end()]}\n.maxnreg {kernel.registers}{text[entry.end() :]}"
     return limited.encode(), entry[1]
+
+
+@contextmanager
+def _functions_for(capability: tuple[int, int]) -> Iterator[None]:
+    """For a function that a kernel calls, the compiler asks the driver which GPU there is: here it need not."""
+    from numba.cuda import dispatcher
+
+    asked = dispatcher.get_current_device
+    dispatcher.get_current_device = lambda: types.SimpleNamespace(compute_capability=capability)
+    try:
+        yield
+    finally:
+        dispatcher.get_current_device = asked
 
 
 def _meaning(precision: str) -> Callable[[str, Any], Any]:
@@ -77,8 +100,7 @@ def _meaning(precision: str) -> Callable[[str, Any], Any]:
     def meaning(name: str, value: Any) -> Any:
         if isinstance(value, GpuFunction):
             if value not in functions:
-                # Inlined, as the compiler would otherwise ask the driver of a GPU for which to compile it.
-                functions[value] = cuda.jit(device=True, inline="always")(value.with_names(meaning))
+                functions[value] = cuda.jit(device=True)(value.with_names(meaning))
             return functions[value]
         if isinstance(value, types.FunctionType | types.ModuleType) and value.__name__ != "math":
             raise BackendError(f"{name} is no GPU function: mark it with @gpu_function")

@@ -1,12 +1,14 @@
 """Compile kernels to machine code and say what came out: run as a script, it prints one JSON line per kernel.
 
-It takes two numbers, `part` and `parts`, and compiles every `parts`-th signature from `part` on, so that a few
-processes share the work: the compiler uses one core and lets nobody else in.
+It takes two numbers, `part` and `parts`, and compiles every `parts`-th signature from `part` on, so that a
+few processes share the work: the compiler uses one core and lets nobody else in.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import itertools
 import json
 import pkgutil
 import re
@@ -24,11 +26,11 @@ from minidl.array.device import Device
 from minidl.array.device_array import DeviceArray
 from minidl.array.gpu import GPU_KERNELS
 
-CAPABILITIES = {"sm_80": (8, 0), "sm_90": (9, 0)}  # A100, H100
+GPUS = ("sm_80", "sm_90")  # A100, H100
 
 
 def signatures():
-    """Every kernel with every precision, by a name that says which: those listed, and some that are generated."""
+    """Every kernel with every precision by a name that says which: those listed, and some generated ones."""
     for module in pkgutil.iter_modules(minidl.kernels.cuda.__path__, "minidl.kernels.cuda."):
         importlib.import_module(module.name)
     found = {}
@@ -95,47 +97,44 @@ def generated():
     return list(device.heard)
 
 
-UNARY = [getattr(np, name) for name in "negative absolute sign sqrt square exp log log1p expm1 tanh isnan isfinite".split()]
-BINARY = [
-    getattr(np, name)
-    for name in "add subtract multiply divide power maximum minimum less less_equal equal not_equal greater".split()
-]
+UNARY = [np.negative, np.absolute, np.sign, np.sqrt, np.square, np.exp, np.log, np.log1p, np.expm1, np.tanh]
+UNARY += [np.isnan, np.isfinite]
+BINARY = [np.add, np.subtract, np.multiply, np.divide, np.power, np.maximum, np.minimum]
+BINARY += [np.less, np.less_equal, np.equal, np.not_equal, np.greater]
 
 
 def tool(name):
     """A program of the CUDA toolkit, from its wheel; None if it is not installed."""
-    for package in importlib.util.find_spec("nvidia").submodule_search_locations if importlib.util.find_spec("nvidia") else ():
-        for path in Path(package).glob(f"cu1*/bin/{name}"):
+    found = importlib.util.find_spec("nvidia")
+    for place in found.submodule_search_locations if found else ():
+        for path in Path(place).glob(f"cu*/bin/{name}"):
             return str(path)
     return None
 
 
-def compiled(kernel, precision, arch, folder):
-    """One kernel through NVVM and ptxas."""
-    began = time.perf_counter()
-    text, entry = compile_kernel(kernel, precision, CAPABILITIES[arch])
-    nvvm = time.perf_counter() - began
+DOUBLE = re.compile(r"^\s+(?!\.reg)\S*\.f64", re.MULTILINE)
+"""An instruction that works on float64."""
+
+
+def assembled(kernel, precision, text, gpu, folder):
+    """A kernel's PTX as machine code, and what is to be said of it."""
     ptx, cubin = folder / "kernel.ptx", folder / "kernel.cubin"
     ptx.write_bytes(text)
     done = subprocess.run(
-        [tool("ptxas"), "-v", "-O3", f"-arch={arch}", str(ptx), "-o", str(cubin)],
+        [tool("ptxas"), "-v", "-O3", f"-arch={gpu}", str(ptx), "-o", str(cubin)],
         capture_output=True, text=True, check=False, timeout=100,
     )  # fmt: skip
     said = done.stderr + done.stdout
     if done.returncode:
         return {"error": said}
     body = text.decode().split("\n{", 1)[1]
-    floats = {argument.dtype(precision).name for argument in kernel.arguments} | {precision} - {
-        "float32" if kernel.first_real is None else ""
-    }
+    dtypes = {argument.dtype(precision).name for argument in kernel.arguments}
     report = {
         "registers": int(re.search(r"Used (\d+) registers", said)[1]),
         "spills": sum(map(int, re.findall(r"(\d+) bytes spill", said))),
         "stack": int(re.search(r"(\d+) bytes stack frame", said)[1]),
-        "doubles": 0 if "float64" in floats else len(re.findall(r"^\s+(?!\.reg)\S*\.f64", body, re.MULTILINE)),
+        "doubles": 0 if "float64" in dtypes else len(DOUBLE.findall(body)),
         "shared": int((re.search(r"(\d+) bytes smem", said) or [0, 0])[1]),
-        "seconds": round(time.perf_counter() - began, 2),
-        "nvvm": round(nvvm, 2),
     }
     return report | (hot_loop(cubin) if "product" in kernel.name else {})
 
@@ -149,9 +148,12 @@ def hot_loop(cubin):
     ).stdout
     names = re.findall(r"/\*[0-9a-f]{4,5}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]+)", text)
     barriers = [i for i, name in enumerate(names) if name.startswith("BAR")]
-    loops = [names[i + 1 : j] for i, j in zip(barriers, barriers[1:], strict=False)]
+    loops = [names[i + 1 : j] for i, j in itertools.pairwise(barriers)]
     hottest = max(loops, key=lambda loop: sum(name in FMA for name in loop), default=[])
-    return {"instructions": len(names), "fma": round(sum(n in FMA for n in hottest) / max(1, len(hottest)), 3)}
+    return {
+        "instructions": len(names),
+        "fma": round(sum(n in FMA for n in hottest) / max(1, len(hottest)), 3),
+    }
 
 
 FMA = ("FFMA", "FFMA2", "DFMA")
@@ -160,12 +162,17 @@ FMA = ("FFMA", "FFMA2", "DFMA")
 def main(part, parts):
     with tempfile.TemporaryDirectory() as folder:
         for name, (kernel, precision) in list(signatures().items())[part::parts]:
-            for arch in CAPABILITIES:
+            began = time.perf_counter()
+            for gpu in GPUS:
+                report = {"name": name, "gpu": gpu, "limit": kernel.registers, "seconds": 0.0, "error": ""}
                 try:
-                    report = compiled(kernel, precision, arch, Path(folder))
+                    if gpu == GPUS[0]:
+                        text, _ = compile_kernel(kernel, precision)
+                        report["seconds"] = round(time.perf_counter() - began, 2)
+                    report |= assembled(kernel, precision, text, gpu, Path(folder))
                 except Exception as error:
-                    report = {"error": str(error)}
-                print(json.dumps({"name": name, "arch": arch, "limit": kernel.registers, **report}), flush=True)
+                    report["error"] = str(error)
+                print(json.dumps(report), flush=True)
 
 
 if __name__ == "__main__":

@@ -122,6 +122,7 @@ def output_cell(pointer, place, step, OH, OW, sh, sw):
             i = uint32(i // uint32(sh))
         if sw != 1:
             j = uint32(j // uint32(sw))
+        # compared as uint32 (numba compares uint64 with int32 as float64)
         if uint32(i * sh) == uint32(row) and uint32(j * sw) == uint32(column) and i < OH and j < OW:
             value = pointer[uint32(place[0] + step[0] + i * OW + j)]
     return value
