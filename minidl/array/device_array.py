@@ -10,9 +10,8 @@ back are `to_host(x)`, `x.item()`, `float(x)`, `int(x)`, `bool(x)` and `repr(x)`
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import DTypeLike
 
 from minidl.array import layout as views
 from minidl.array.layout import Layout
+from minidl.array.methods import Axis, Methods, room
 from minidl.errors import BackendError, DTypeError
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ DTYPES = tuple(map(np.dtype, ("bool", "uint8", "int32", "int64", "float32", "flo
 MOST = 2**31 - 1
 """Kernels count in int32."""
 
-Axis = int | Sequence[int] | None
-
 
 class Flags(NamedTuple):
     """What NumPy's `flags` say that matters here."""
@@ -43,7 +41,7 @@ class Flags(NamedTuple):
     writeable: bool = True
 
 
-class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
+class DeviceArray(Methods, np.lib.mixins.NDArrayOperatorsMixin):
     """A view of a device's memory: element (i, j, …) is at `offset + i·stride₀ + j·stride₁ + …`.
 
     Made by `minidl.to_device`, `empty`, and every operation on another one. Operators and NumPy's functions
@@ -179,16 +177,13 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __getitem__(self, key: Any) -> DeviceArray:
         if isinstance(key, DeviceArray):
-            from minidl.array.movement import take
-
-            return take(self, key, axis=0)
+            return room("movement").take(self, key, axis=0)
         return self.view_of(views.index(self.layout, key))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        from minidl.array.elementwise import copy_into
-
         if key is Ellipsis and value is self:  # what `x[...] += y` ends with
             return
+        copy_into = room("elementwise").copy_into
         copy_into(self if key is Ellipsis else self.view_of(views.index(self.layout, key)), value)
 
     # ---------------------------------------------------------------- copies
@@ -199,13 +194,11 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def astype(self, dtype: DTypeLike, copy: bool = True, **how: Any) -> DeviceArray:
         """A copy in another dtype; with `copy=False` the array itself where it has it already."""
-        from minidl.array.elementwise import copy_into
-
         wanted = np.dtype(dtype)
         if not copy and wanted == self.dtype:
             return self
         made = empty(self.shape, wanted, self.device)
-        copy_into(made, self)
+        room("elementwise").copy_into(made, self)
         return made
 
     def contiguous(self) -> DeviceArray:
@@ -270,94 +263,10 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
     # ---------------------------------------------------------------- NumPy's protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **how: Any) -> Any:
-        from minidl.array.protocol import run_ufunc
-
-        return run_ufunc(ufunc, method, inputs, how)
+        return room("protocol").run_ufunc(ufunc, method, inputs, how)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        from minidl.array.protocol import run_function
-
-        return run_function(function, args, kwargs, self.device)
-
-    # ---------------------------------------------------------------- ndarray's other methods
-
-    def sum(
-        self,
-        axis: Axis = None,
-        dtype: Any = None,
-        out: Any = None,
-        keepdims: bool = False,
-        initial: Any = None,
-    ) -> DeviceArray:
-        """As `np.sum`."""
-        return _reductions().reduce("add", self, axis, dtype, out, keepdims, initial)
-
-    def prod(
-        self,
-        axis: Axis = None,
-        dtype: Any = None,
-        out: Any = None,
-        keepdims: bool = False,
-        initial: Any = None,
-    ) -> DeviceArray:
-        """As `np.prod`."""
-        return _reductions().reduce("multiply", self, axis, dtype, out, keepdims, initial)
-
-    def max(
-        self, axis: Axis = None, out: Any = None, keepdims: bool = False, initial: Any = None
-    ) -> DeviceArray:
-        """As `np.max`."""
-        return _reductions().reduce("maximum", self, axis, None, out, keepdims, initial)
-
-    def min(
-        self, axis: Axis = None, out: Any = None, keepdims: bool = False, initial: Any = None
-    ) -> DeviceArray:
-        """As `np.min`."""
-        return _reductions().reduce("minimum", self, axis, None, out, keepdims, initial)
-
-    def all(self, axis: Axis = None, out: Any = None, keepdims: bool = False) -> DeviceArray:
-        """As `np.all`."""
-        return _reductions().reduce("logical_and", self, axis, None, out, keepdims)
-
-    def any(self, axis: Axis = None, out: Any = None, keepdims: bool = False) -> DeviceArray:
-        """As `np.any`."""
-        return _reductions().reduce("logical_or", self, axis, None, out, keepdims)
-
-    def mean(self, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> DeviceArray:
-        """As `np.mean`."""
-        return _reductions().mean(self, axis, dtype, keepdims)
-
-    def var(
-        self, axis: Axis = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False
-    ) -> DeviceArray:
-        """As `np.var`."""
-        return _reductions().var(self, axis, dtype, ddof, keepdims)
-
-    def std(
-        self, axis: Axis = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False
-    ) -> DeviceArray:
-        """As `np.std`."""
-        variance: Any = self.var(axis, dtype, ddof, keepdims)
-        return np.sqrt(variance)
-
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> DeviceArray:
-        """As `np.argmax`."""
-        return _reductions().arg_extreme("maximum", self, axis, keepdims)
-
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> DeviceArray:
-        """As `np.argmin`."""
-        return _reductions().arg_extreme("minimum", self, axis, keepdims)
-
-    def take(self, indices: Any, axis: int | None = None) -> DeviceArray:
-        """As `np.take`, but an index outside gives NaN (0 in integers)."""
-        from minidl.array.movement import take
-
-        return take(self, indices, axis)
-
-    def clip(self, min: Any = None, max: Any = None) -> DeviceArray:
-        """As `np.clip`."""
-        x: Any = self
-        return np.clip(x, min, max)
+        return room("protocol").run_function(function, args, kwargs, self.device)
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike, device: Device) -> DeviceArray:
@@ -375,11 +284,3 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike, device: Device) -> DeviceArr
     if size > MOST:
         raise ValueError(f"DeviceArray: expected at most {MOST} elements, got {shape}")
     return DeviceArray(device.allocate(size * kind.itemsize), shape, views.dense(shape), 0, kind)
-
-
-@functools.cache
-def _reductions() -> Any:
-    """They are made of arrays themselves, so they are imported when there is one."""
-    from minidl.array import reductions
-
-    return reductions

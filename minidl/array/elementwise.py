@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidl.array import layout as views
-from minidl.array.device_array import DTYPES, DeviceArray, empty
+from minidl.array.device_array import DTYPES, MOST, DeviceArray
 from minidl.array.formulas import formula
 from minidl.array.gpu import GpuKernel, kernel_from_source
 from minidl.errors import BackendError, DTypeError
@@ -24,6 +24,8 @@ __all__ = ["COPY", "WHERE", "Operation", "compute", "copy_into", "index_text", "
 DTypes = tuple[np.dtype[Any], ...]
 BLOCK = 256
 LETTERS = "abc"
+OPERANDS = (DeviceArray, bool, int, float, np.generic)
+"""What an operation takes."""
 
 
 class Operation(NamedTuple):
@@ -48,7 +50,9 @@ class Plan(NamedTuple):
     casts: tuple[Callable[[Any], Any] | None, ...]  # of the inputs that are numbers
     numbers: tuple[int, ...]
     shape: tuple[int, ...]
+    strides: tuple[int, ...]
     dtype: np.dtype[Any]
+    nbytes: int
 
 
 _plans: dict[Any, Plan] = {}
@@ -78,7 +82,7 @@ def _resolve_where(given: tuple[Any, ...], dtype: Any, out: Any) -> DTypes:
     return (np.dtype(np.bool), common, common, common)
 
 
-COPY = Operation("positive", _resolve_copy)
+COPY = Operation("copy", _resolve_copy)
 """Elements as they are, in the dtype of `out`."""
 WHERE = Operation("where", _resolve_where)
 """`b if a else c`."""
@@ -98,28 +102,31 @@ def compute(
     Returns:
         `out`, or the new array.
     """
+    device = None if out is None else out.device
+    key: list[Any] = [operation.name, dtype]
     if out is not None:
         inputs = [_apart(x, out) if type(x) is DeviceArray else x for x in inputs]
-    arrays = [x for x in inputs if type(x) is DeviceArray]
-    key = (
-        operation.name,
-        dtype,
-        None if out is None else (out.dtype, out.shape, out.strides),
-        *((x.dtype, x.shape, x.strides) if type(x) is DeviceArray else _number_type(x) for x in inputs),
-    )
-    plan = _plans.get(key)
-    if plan is None:
-        if len(_plans) >= 4096:
-            _plans.clear()
-        plan = _plans[key] = _make_plan(operation, inputs, out, dtype)
-    device = (arrays[0] if arrays else out).device  # type: ignore[union-attr]
-    if out is None:
-        out = empty(plan.shape, plan.dtype, device)
-    for x in (*arrays, out):
-        if x.device is not device:
+        key += (out.dtype, out.shape, out.strides)
+    for x in inputs:
+        if type(x) is not DeviceArray:
+            key.append(_number_type(x))
+            continue
+        key += (x.dtype, x.shape, x.strides)
+        if device is None:
+            device = x.device
+        elif x.device is not device:
             raise BackendError(
                 f"{operation.name}: expected arrays on one device, got {device.name!r} and {x.device.name!r}"
             )
+    where = tuple(key)
+    plan = _plans.get(where)
+    if plan is None:
+        if len(_plans) >= 4096:
+            _plans.clear()
+        plan = _plans[where] = _make_plan(operation, inputs, out, dtype)
+    if out is None:
+        assert device is not None
+        out = DeviceArray(device.allocate(plan.nbytes), plan.shape, plan.strides, 0, plan.dtype)
     if plan.kernel is not None:
         given = [x if cast is None else cast(x) for x, cast in zip(inputs, plan.casts, strict=True)]
         plan.kernel(plan.grid, plan.block, out, *given, *plan.numbers)
@@ -132,9 +139,7 @@ def copy_into(target: DeviceArray, values: Any) -> None:
     Raises:
         BackendError: a host array.
     """
-    if isinstance(values, np.ndarray) or not isinstance(
-        values, DeviceArray | bool | int | float | np.generic
-    ):
+    if not isinstance(values, OPERANDS):
         raise BackendError(
             f"DeviceArray: expected values on {target.device.name!r} or a number, got {_described(values)}; "
             "use minidl.to_device(x)"
@@ -182,15 +187,18 @@ def _make_plan(operation: Operation, inputs: Sequence[Any], out: DeviceArray | N
     strides = [written, *(views.broadcast(x.layout, shape).strides for x in arrays)]
     sizes, steps = views.collapse(shape, strides)
     count = int(np.prod(sizes))
+    if count > MOST:
+        raise ValueError(f"{operation.name}: expected at most {MOST} elements, got {shape}")
     if count == 0:
-        return Plan(None, 0, 0, casts, (), shape, out_dtype)
+        return Plan(None, 0, 0, casts, (), shape, written, out_dtype, 0)
     forms = tuple(_form(sizes, s) for s in steps)
     walked = [s for s, form in zip(steps, forms, strict=True) if form == "strided"]
     stored = iter(x.dtype for x in arrays)
     operands = tuple((loop, None if cast else next(stored)) for loop, cast in zip(loops, casts, strict=True))
     kernel = _kernel(operation.name, operands, result, out_dtype, forms, len(sizes) if walked else 1)
     numbers = (count, *(sizes[1:] if walked else ()), *(step for s in walked for step in s))
-    return Plan(kernel, *launch_size(count), casts, numbers, shape, out_dtype)
+    nbytes = count * out_dtype.itemsize
+    return Plan(kernel, *launch_size(count), casts, numbers, shape, written, out_dtype, nbytes)
 
 
 _NAMES = ", ".join(dtype.name for dtype in DTYPES)

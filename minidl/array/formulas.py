@@ -13,6 +13,7 @@ import numpy as np
 __all__ = ["formula"]
 
 ANY = {
+    "copy": "a",
     "positive": "a",
     "add": "a + b",
     "subtract": "a - b",

@@ -132,6 +132,7 @@ def index(layout: Layout, key: Any) -> Layout:
     return Layout(tuple(shape), tuple(strides), offset)
 
 
+@functools.lru_cache(maxsize=4096)  # a training step reshapes the same arrays every time
 def reshape(layout: Layout, wanted: Ints) -> Layout | None:
     """The same elements in the same order in another shape; None where only a copy could show that.
 

@@ -15,7 +15,7 @@ from minidl.array import layout as views
 from minidl.array import movement, reductions
 from minidl.array.device import Device
 from minidl.array.device_array import DeviceArray, empty
-from minidl.array.elementwise import WHERE, compute, of_ufunc
+from minidl.array.elementwise import OPERANDS, WHERE, compute, of_ufunc
 from minidl.array.transfer import to_device
 from minidl.errors import BackendError
 
@@ -24,6 +24,8 @@ __all__ = ["MATMUL", "run_function", "run_ufunc"]
 MATMUL: list[Callable[[DeviceArray, DeviceArray], DeviceArray]] = []
 """What multiplies matrices (…, M, K) and (…, K, N): `minidl.kernels.cuda` puts it here."""
 
+SPECIAL = {"matmul", "divmod", "clip"}
+"""Ufuncs that are no elementwise kernel."""
 REDUCING = {"add", "multiply", "maximum", "minimum", "logical_and", "logical_or"}
 """Ufuncs whose `reduce` there is."""
 
@@ -35,11 +37,14 @@ def run_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], how: dict[s
         BackendError: host arrays among the inputs, or what has no kernel.
     """
     name = ufunc.__name__
+    for x in inputs:
+        if type(x) is not DeviceArray:
+            _check_operand(name, x)
+    if not how and method == "__call__" and name not in SPECIAL:  # the usual case, made short
+        return compute(of_ufunc(ufunc), inputs)
     (out,) = how.pop("out", None) or (None,)
-    for x in (*inputs, *(() if out is None else (out,))):
-        _check_operand(name, x)
     if out is not None and not isinstance(out, DeviceArray):
-        raise BackendError(f"np.{name}: expected an out on the device, got {type(out).__name__}")
+        raise BackendError(f"np.{name}: expected an out on the device, got {_described(out)}")
     if method == "reduce" and name in REDUCING:
         return reductions.reduce(name, inputs[0], **{"axis": 0, **how, "out": out})
     dtype = how.pop("dtype", None)
@@ -60,13 +65,16 @@ def run_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], how: dict[s
 
 
 def _check_operand(name: str, x: Any) -> None:
-    if isinstance(x, DeviceArray | bool | int | float | np.generic):
+    if isinstance(x, OPERANDS):
         return
-    given = f"a host array {x.shape}" if isinstance(x, np.ndarray) else type(x).__name__
     raise BackendError(
-        f"np.{name}: expected arrays on one device or numbers, got a DeviceArray and {given}; "
+        f"np.{name}: expected arrays on one device or numbers, got a DeviceArray and {_described(x)}; "
         "use minidl.to_device(x) or minidl.to_host(x)"
     )
+
+
+def _described(x: Any) -> str:
+    return f"a host array {x.shape}" if isinstance(x, np.ndarray) else type(x).__name__
 
 
 def _matmul(out: DeviceArray | None, a: Any, b: Any) -> DeviceArray:

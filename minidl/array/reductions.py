@@ -11,21 +11,19 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minidl.array import layout as views
 from minidl.array.device_array import DeviceArray, empty
-from minidl.array.elementwise import index_text, launch_size
-from minidl.array.formulas import formula
-from minidl.array.gpu import GpuKernel, kernel_from_source
-from minidl.errors import BackendError
+from minidl.array.elementwise import launch_size
+from minidl.array.gpu import GpuKernel
+from minidl.array.layout import Layout
+from minidl.array.reduction_kernels import RUN, THREADS, reduction_kernel, winner_kernel
 
 __all__ = ["arg_extreme", "mean", "reduce", "var"]
 
-RUN = 64  # elements that one thread adds up
-THREADS = 256  # of a block that walks through neighbours side by side
 Axis = int | Sequence[int] | None
 
 
@@ -52,21 +50,25 @@ def reduce(
     Raises:
         ValueError: the largest or smallest of nothing.
     """
-    axes = views.axes_of(axis, x.ndim)
-    kind = _result_dtype(name, x.dtype) if dtype is None else np.dtype(dtype)
-    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-    count = math.prod(x.shape[i] for i in axes)
-    if count == 0 and name in ("maximum", "minimum") and initial is None:
+    plan = _plan(
+        name, x.dtype, x.layout, axis if axis is None or isinstance(axis, int) else tuple(axis), dtype
+    )
+    if plan.joined == 0 and name in ("maximum", "minimum") and initial is None:
         raise ValueError(f"{name}: expected elements to reduce, got {x.shape} along {axis}")
-    result = empty(kept, kind, x.device)
-    if count == 0:
-        result.fill(_identity(name, kind) if initial is None else initial)
-    elif result.size:
-        _reduce(name, _split(x, axes), count, result, x)
-    if initial is not None and count:
-        result = getattr(np, name)(result, kind.type(initial))
+    if plan.rounds:
+        result = x
+        for kernel, grid, block, numbers, shape in plan.rounds:
+            made = empty(shape, plan.dtype, x.device)
+            kernel(grid, block, made, result, *numbers)
+            result = made
+        result = DeviceArray(result.buffer, plan.kept, views.dense(plan.kept), 0, plan.dtype)
+    else:
+        result = empty(plan.kept, plan.dtype, x.device)
+        result.fill(plan.identity if initial is None else initial)
+    if initial is not None and plan.joined:
+        result = getattr(np, name)(result, plan.dtype.type(initial))
     if not keepdims:
-        result = result.reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes))
+        result = DeviceArray(result.buffer, plan.shape, views.dense(plan.shape), 0, plan.dtype)
     if out is None:
         return result
     out[...] = result
@@ -97,43 +99,52 @@ def arg_extreme(name: str, x: DeviceArray, axis: int | None = None, keepdims: bo
     Raises:
         ValueError: there is no element along the axis.
     """
-    shape = x.shape
-    if axis is None:
-        x, axes = x.ravel(), views.axes_of(None, 1)
-    else:
-        axes = views.axes_of(axis, x.ndim)
-    count = math.prod(x.shape[i] for i in axes)
-    if count == 0:
-        raise ValueError(f"arg{name[:3]}: expected elements to choose from, got {x.shape} along {axis}")
-    kept, strides = _split(x, axes)
-    outputs = x.size // count
+    source, along = (x.ravel(), 0) if axis is None else (x, axis)
+    rounds = _winner_plan(name, source.dtype, source.layout, along)
     found: DeviceArray | None = None
-    while outputs and (found is None or count > 1):
-        runs = -(-count // RUN)
-        made = empty((outputs, runs), np.int64, x.device)
-        kernel = _winner_kernel(name, x.dtype, len(kept[0]), len(strides[0]), found is not None)
-        numbers = (outputs * runs, outputs, runs, count, *kept[0], *kept[1], *strides[0], *strides[1])
-        kernel(*launch_size(outputs * runs), made, *(() if found is None else (found,)), x, *numbers)
-        found, count = made, runs
-    result = empty((outputs,), np.int64, x.device) if found is None else found
+    for kernel, grid, block, numbers, shape in rounds:
+        made = empty(shape, np.int64, x.device)
+        kernel(grid, block, made, *(() if found is None else (found,)), source, *numbers)
+        found = made
+    (gone,) = views.axes_of(along, source.ndim)
+    left = () if axis is None else tuple(n for i, n in enumerate(x.shape) if i != gone)
     if keepdims:
-        return result.reshape(tuple(1 if axis is None or i in axes else n for i, n in enumerate(shape)))
-    return result.reshape(() if axis is None else tuple(n for i, n in enumerate(shape) if i not in axes))
+        left = tuple(1 if axis is None or i == gone else n for i, n in enumerate(x.shape))
+    return empty(left, np.int64, x.device) if found is None else found.reshape(left)
+
+
+@functools.lru_cache(maxsize=4096)
+def _winner_plan(name: str, dtype: np.dtype[Any], layout: Layout, axis: int) -> tuple[Round, ...]:
+    """The rounds of argmax or argmin: each finds the winners among those of the one before."""
+    axes = views.axes_of(axis, len(layout.shape))
+    count = layout.shape[axes[0]]
+    if count == 0:
+        raise ValueError(f"arg{name[:3]}: expected elements to choose from, got {layout.shape} along {axis}")
+    (sizes, strides), (length, step) = _split(layout, axes)
+    outputs = math.prod(layout.shape) // count
+    rounds: list[Round] = []
+    while outputs and (count > 1 or not rounds):
+        runs = -(-count // RUN)
+        kernel = winner_kernel(name, dtype, len(sizes), len(length), bool(rounds))
+        numbers = (outputs * runs, outputs, runs, count, *sizes, *strides, *length, *step)
+        rounds.append(Round(kernel, *launch_size(outputs * runs), numbers, (outputs, runs)))
+        count = runs
+    return tuple(rounds)
 
 
 Dims = tuple[tuple[int, ...], tuple[int, ...]]
 
 
-def _split(x: DeviceArray, axes: tuple[int, ...]) -> tuple[Dims, Dims]:
+def _split(layout: Layout, axes: tuple[int, ...]) -> tuple[Dims, Dims]:
     """Sizes and strides of the dimensions that stay, and of those that are reduced, each joined."""
 
     def dims(which: list[int]) -> Dims:
         sizes, (strides,) = views.collapse(
-            tuple(x.shape[i] for i in which), [tuple(x.strides[i] for i in which)]
+            tuple(layout.shape[i] for i in which), [tuple(layout.strides[i] for i in which)]
         )
         return sizes, strides
 
-    return dims([i for i in range(x.ndim) if i not in axes]), dims(list(axes))
+    return dims([i for i in range(len(layout.shape)) if i not in axes]), dims(list(axes))
 
 
 def _result_dtype(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -158,147 +169,69 @@ def _identity(name: str, dtype: np.dtype[Any]) -> Any:
     return np.iinfo(dtype).min if name == "maximum" else np.iinfo(dtype).max
 
 
-def _reduce(name: str, dims: tuple[Dims, Dims], count: int, result: DeviceArray, x: DeviceArray) -> None:
-    """Fill `result` in as many rounds as there are runs of runs to join."""
-    kept, reduced = dims
-    outputs = result.size
-    neighbours = reduced[1] == (1,) and count > RUN
-    run = THREADS * RUN // 4 if neighbours else RUN
-    runs = -(-count // run)
-    made = result if runs == 1 else empty((outputs, runs), result.dtype, x.device)
-    kernel = _kernel(name, x.dtype, result.dtype, neighbours, len(kept[0]), len(reduced[0]))
-    numbers = (outputs * runs, outputs, runs, run, count, *kept[0], *kept[1], *reduced[0], *reduced[1])
-    if neighbours:
-        kernel(outputs * runs, _threads(count), made, x, _identity(name, result.dtype), *numbers)
-    else:
-        kernel(*launch_size(outputs * runs), made, x, *numbers)
-    if runs > 1:
-        _reduce(name, _split(made, (1,)), runs, result, made)
+class Round(NamedTuple):
+    """One launch of a reduction.
+
+    Attributes:
+        kernel: what runs.
+        grid: how many blocks.
+        block: of how many threads.
+        numbers: its arguments after the two arrays.
+        shape: (outputs, runs), of what it writes.
+    """
+
+    kernel: GpuKernel
+    grid: int
+    block: int
+    numbers: tuple[Any, ...]
+    shape: tuple[int, int]
+
+
+class Plan(NamedTuple):
+    """All of a reduction but the arrays.
+
+    Attributes:
+        rounds: what is launched, each on what the one before it wrote; none where there is nothing to join.
+        joined: how many elements make each result.
+        kept: the result's shape with the reduced dimensions, of size 1.
+        shape: the result's shape without them.
+        dtype: of the result.
+        identity: the result of no elements.
+    """
+
+    rounds: tuple[Round, ...]
+    joined: int
+    kept: tuple[int, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    identity: Any
+
+
+@functools.lru_cache(maxsize=4096)
+def _plan(name: str, dtype: np.dtype[Any], layout: Layout, axis: Any, wanted: Any) -> Plan:
+    """A reduction's rounds: as many as there are runs of runs to join."""
+    axes = views.axes_of(axis, len(layout.shape))
+    result = _result_dtype(name, dtype) if wanted is None else np.dtype(wanted)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(layout.shape))
+    shape = tuple(n for i, n in enumerate(layout.shape) if i not in axes)
+    count, outputs = math.prod(layout.shape[i] for i in axes), math.prod(kept)
+    identity = _identity(name, result)
+    rounds: list[Round] = []
+    left, before = count if outputs else 0, dtype
+    while left and (left > 1 or not rounds):
+        inner, outer = _split(layout, axes)
+        neighbours = outer[1] == (1,) and left > RUN
+        run = THREADS * RUN // 4 if neighbours else RUN
+        runs = -(-left // run)
+        kernel = reduction_kernel(name, before, result, neighbours, len(inner[0]), len(outer[0]))
+        numbers = (outputs * runs, outputs, runs, run, left, *inner[0], *inner[1], *outer[0], *outer[1])
+        size = (outputs * runs, _threads(left)) if neighbours else launch_size(outputs * runs)
+        rounds.append(Round(kernel, *size, (identity, *numbers) if neighbours else numbers, (outputs, runs)))
+        layout, axes = Layout((outputs, runs), (runs, 1), 0), (1,)
+        left, before = runs, result
+    return Plan(tuple(rounds), count, kept, shape, result, identity)
 
 
 def _threads(count: int) -> int:
     """Threads of a block for so many neighbours: each should find a few, and halving must end at 1."""
     return min(THREADS, max(32, 1 << ((count - 1).bit_length() - 2)))
-
-
-# -------------------------------------------------------------------- writing kernels
-
-
-def _place(kept: int, reduced: int) -> tuple[list[str], str, list[str], str]:
-    """Text that finds element `r` of output `o`: lines and the sum for `o`, then those for `r`."""
-    start = index_text("o", [f"n{k}" for k in range(kept)], "o")
-    inner = index_text("r", [f"m{k}" for k in range(reduced)], "r")
-    base = " + ".join(f"o{k} * s{k}" for k in range(kept))
-    step = " + ".join(f"r{k} * t{k}" for k in range(reduced))
-    return start, base, inner, step
-
-
-def _dims_text(kept: int, reduced: int) -> list[str]:
-    return [
-        f"{letter}{k}"
-        for letter, n in (("n", kept), ("s", kept), ("m", reduced), ("t", reduced))
-        for k in range(n)
-    ]
-
-
-@functools.cache
-def _kernel(
-    name: str, dtype: np.dtype[Any], result: np.dtype[Any], neighbours: bool, kept: int, reduced: int
-) -> GpuKernel:
-    """The kernel of a round: each thread has one run, or each block with its threads side by side."""
-    joined = formula(name, result)
-    if joined is None:
-        raise BackendError(f"np.{name}.reduce: there is no kernel for {result} on a device")
-    kind = "bool_" if result == np.bool else result.name
-    joined = joined.replace("T(", f"{kind}(")
-    start, base, inner, step = _place(kept, reduced)
-    element = f"{kind}(x[base + {step}])"
-    if neighbours:
-        lines = [
-            f"part = cuda.shared.array({THREADS}, {kind})",
-            "thread, width = cuda.threadIdx.x, cuda.blockDim.x",
-            "o, run = cuda.blockIdx.x // runs, cuda.blockIdx.x % runs",
-            *start,
-            f"base = {base}",
-            "a, r = identity, run * length + thread",
-            "last = min(run * length + length, count)",
-            "while r < last:",
-            f"    b = {kind}(x[base + r])",
-            f"    a = {joined}",
-            "    r += width",
-            "part[thread] = a",
-            "while width > 1:",
-            "    width //= 2",
-            "    cuda.syncthreads()",
-            "    if thread < width:",
-            "        a, b = part[thread], part[thread + width]",
-            f"        part[thread] = {joined}",
-            "if thread == 0:",
-            "    y[cuda.blockIdx.x] = part[0]",
-        ]
-    else:
-        lines = [
-            "i = cuda.grid(1)",
-            "if i < threads:",
-            *(
-                f"    {line}"
-                for line in [
-                    "run, o = i // outputs, i % outputs",  # neighbouring threads, neighbouring outputs
-                    *start,
-                    f"base, r = {base}, run * length",
-                    *inner,
-                    f"a = {element}",
-                    "for r in range(run * length + 1, min(run * length + length, count)):",
-                    *(f"    {line}" for line in inner),
-                    f"    b = {element}",
-                    f"    a = {joined}",
-                    "y[o * runs + run] = a",
-                ]
-            ),
-        ]
-    counts = ["threads", "outputs", "runs", "length", "count", *_dims_text(kept, reduced)]
-    first = [f"{result} identity"] if neighbours else []
-    signature = [f"{result}* y", f"const {dtype}* x", *first, *(f"int32 {count}" for count in counts)]
-    return _from_lines(f"{name}_reduce", signature, lines)
-
-
-@functools.cache
-def _winner_kernel(name: str, dtype: np.dtype[Any], kept: int, reduced: int, again: bool) -> GpuKernel:
-    """The kernel of a round of argmax or argmin: each thread finds the winner of a run.
-
-    The first round looks at all elements, the others at the winners of the round before (`again`).
-    """
-    start, base, inner, step = _place(kept, reduced)
-    candidate = "r = int32(found[o * count + k])" if again else "r = k"
-    better = f"b {'>' if name == 'maximum' else '<'} a or (b != b and a == a)"
-    lines = [
-        "i = cuda.grid(1)",
-        "if i < threads:",
-        *(
-            f"    {line}"
-            for line in [
-                "run, o = i // outputs, i % outputs",
-                *start,
-                f"base, k = {base}, run * {RUN}",
-                candidate,
-                *inner,
-                f"winner, a = r, x[base + {step}]",
-                f"for k in range(run * {RUN} + 1, min(run * {RUN} + {RUN}, count)):",
-                f"    {candidate}",
-                *(f"    {line}" for line in inner),
-                f"    b = x[base + {step}]",
-                f"    if {better}:",
-                "        winner, a = r, b",
-                "y[o * runs + run] = winner",
-            ]
-        ),
-    ]
-    counts = ["threads", "outputs", "runs", "count", *_dims_text(kept, reduced)]
-    pointers = ["int64* y", *(["const int64* found"] if again else []), f"const {dtype}* x"]
-    return _from_lines(f"{name}_winner", [*pointers, *(f"int32 {count}" for count in counts)], lines)
-
-
-def _from_lines(name: str, signature: list[str], lines: list[str]) -> GpuKernel:
-    names = ", ".join(part.split()[-1] for part in signature)
-    source = "\n".join([f"def {name}({names}):", *(f"    {line}" for line in lines)])
-    return kernel_from_source(source + "\n", ", ".join(signature))

@@ -21,7 +21,7 @@ import os
 import warnings
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -31,6 +31,7 @@ __all__ = ["KERNELS", "Kernel", "get_backend", "kernel", "use_backend"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 BACKENDS = ("numpy", "numba")
 PLAIN = {np.ndarray, bool, float, int, str, tuple, type(None)}
@@ -55,10 +56,14 @@ class Kernel(Generic[P, R]):
         self.reference = reference
         self.twins = {}
 
-    def register(self, array_type: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    @overload
+    def register(self, array_type: type[np.ndarray]) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+    @overload
+    def register(self, array_type: type) -> Callable[[F], F]: ...
+    def register(self, array_type: type) -> Callable[[F], F]:
         """A decorator: this function runs in the reference's place for arrays of `array_type`."""
 
-        def add(twin: Callable[P, R]) -> Callable[P, R]:
+        def add(twin: F) -> F:
             self.twins[array_type] = twin
             return twin
 

@@ -18,7 +18,7 @@ __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "MSELoss"]
 
 ONE = np.ones((), np.float32)
 LEAST = 1e-30
-"""In place of a divisor that a device knows to be 0, as everything is ignored: then all gradients are 0 as well."""
+"""In place of a divisor that only the device knows to be 0: all is ignored then, all gradients are 0."""
 
 
 class _Loss(Module):

@@ -22,7 +22,10 @@ def test_help_names_every_command_and_option(tmp_path):
     for command in COMMANDS:
         assert re.search(rf"^ +{command} +\w", done.stdout, re.M), command
     done = minidl("train", "-h", cwd=tmp_path)
-    options = ("model", "epochs", "batch-size", "lr", "optimizer", "seed", "out", "resume", "backend")
+    options = (
+        *("model", "epochs", "batch-size", "lr", "optimizer", "seed", "out", "resume", "backend", "device"),
+        "samples",
+    )
     for option in options:
         assert f"--{option} " in done.stdout
 
@@ -46,6 +49,8 @@ WRONG = {
     "no such model": (("train", "mnist", "--model", "vgg"), "'vgg'"),
     "no such optimizer": (("train", "mnist", "--optimizer", "lbfgs"), "'lbfgs'"),
     "no such backend": (("train", "mnist", "--backend", "cuda"), "'cuda'"),
+    "no such device": (("train", "mnist", "--device", "tpu"), "'tpu'"),
+    "one sample": (("train", "mnist", "--samples", "1"), "an integer from 2 to"),
     "a seed below 0": (("train", "mnist", "--seed=-1"), "an integer from 0 to"),
     "no rate": (("train", "mnist", "--lr", "fast"), "expected a number above 0, got 'fast'"),
     "a rate of 0": (("train", "mnist", "--lr", "0"), "expected a number above 0"),

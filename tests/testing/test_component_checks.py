@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from minidl import nn
+from minidl.array import to_host
+from minidl.errors import BackendError
 from minidl.testing import CHECKS, Sample, check_component
 
 
@@ -71,6 +73,30 @@ class SwapsPlaces(Scale):
         return f"{self.factor}, {self.size}, groups={self.groups}"
 
 
+class ForgetsItsDevice(Scale):
+    """NumPy makes the array, so it is always on the host."""
+
+    def backward(self, dy):
+        super().backward(dy)
+        return np.full(dy.shape, self.factor, dy.dtype) * self.weight.astype(dy.dtype) * dy
+
+
+class IsAnotherOnADevice(Scale):
+    """Looks at where its input is."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        return y if isinstance(x, np.ndarray) else y + 1e-4
+
+
+class StaysBehind(Scale):
+    """Computes on the host, whatever it is given."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        return y if isinstance(x, np.ndarray) else to_host(y)
+
+
 class ReturnsNothing(Scale):
     def backward(self, dy):
         super().backward(dy)
@@ -92,6 +118,8 @@ def test_a_careful_layer_passes():
         (NeedsGradientsForDx, "frozen parameters", "with its parameters frozen: dx0"),
         (HidesGroups, "copies", "repr does not show groups"),
         (SwapsPlaces, "copies", "repr does not show size"),
+        (IsAnotherOnADevice, "device", "device in float64: y"),
+        (StaysBehind, "device", "device arrays in, ndarray out"),
         (ReturnsNothing, "gradients", r"ReturnsNothing\(\): expected dx to be an array, got None"),
         (ReturnsNothing, "small batches", r"ReturnsNothing\(\): expected dx to be an array, got None"),
     ],
@@ -99,6 +127,11 @@ def test_a_careful_layer_passes():
 def test_a_careless_layer_is_told(cls, check, message):
     with pytest.raises(AssertionError, match=message):
         CHECKS[check](sample(cls))
+
+
+def test_an_array_that_numpy_makes_is_refused_on_a_device():
+    with pytest.raises(BackendError, match=r"multiply: .* a DeviceArray and a host array \(2, 4, 3\)"):
+        CHECKS["device"](sample(ForgetsItsDevice))
 
 
 def test_a_class_inside_a_function_cannot_be_pickled_and_is_told_why():

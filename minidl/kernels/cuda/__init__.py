@@ -1,11 +1,27 @@
-"""Twins of hot kernels for a GPU, under the same file names. Importing this registers them; it compiles nothing."""
+"""Twins of hot kernels for a GPU, under the same file names. Importing them compiles nothing."""
 
-import minidl.kernels.cuda.activation
-import minidl.kernels.cuda.conv
-import minidl.kernels.cuda.loss
-import minidl.kernels.cuda.normalization
-import minidl.kernels.cuda.optim
-import minidl.kernels.cuda.probabilities
-import minidl.kernels.cuda.products
+from minidl.kernels.cuda import (
+    activation,
+    averages,
+    conv,
+    loss,
+    normalization,
+    optim,
+    pooling,
+    probabilities,
+    products,
+    sums,
+)
 
-__all__: list[str] = []
+__all__ = [
+    "activation",
+    "averages",
+    "conv",
+    "loss",
+    "normalization",
+    "optim",
+    "pooling",
+    "probabilities",
+    "products",
+    "sums",
+]

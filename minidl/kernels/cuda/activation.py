@@ -25,7 +25,7 @@ __all__ = [
 
 @gpu_kernel("real* y, bool* positive, const real* x, int32 n")
 def relu_kernel(y, positive, x, n):
-    """y = max(x, 0); a NaN, which is equal to nothing, stays one."""
+    """The reference's `maximum` keeps a NaN, which no comparison does."""
     i = cuda.grid(1)
     if i < n:
         value = x[i]

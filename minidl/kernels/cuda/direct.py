@@ -16,12 +16,14 @@ from minidl.kernels.cuda.windows import SIZES, cell, output_cell, source, tap, w
 
 __all__ = ["forward", "input_grad", "weight_grad"]
 
-ADDERS = 128  # threads that add up one weight's gradient
+ADDERS = 128  # threads that add up one weight's gradient, at most; always a power of two
 PARTS = 64  # at most so many blocks share one weight's gradient
 NUMBERS = ", ".join(f"int32 {size}" for size in SIZES.split())
 
 
-@gpu_kernel(f"real* y, const real* weight, const real* x, const real* bias, int32 size, int32 biased, {NUMBERS}")
+@gpu_kernel(
+    f"real* y, const real* weight, const real* x, const real* bias, int32 size, int32 biased, {NUMBERS}"
+)
 def conv2d_direct(
     y, weight, x, bias, size, biased, C, F, Cg, Fg, H, W, kh, kw, OH, OW, sh, sw, ph, pw, dh, dw
 ):
@@ -33,7 +35,9 @@ def conv2d_direct(
         image = uint32(plane // uint32(F))
         number = uint32(plane - image * F)  # of the filter
         group = uint32(number // uint32(Fg))
-        place = window(group, uint32(at - plane * pixels + image * pixels), C, Cg, H, W, OH, OW, sh, sw, ph, pw)
+        place = window(
+            group, uint32(at - plane * pixels + image * pixels), C, Cg, H, W, OH, OW, sh, sw, ph, pw
+        )
         k = uint32(number * Cg * kh * kw)
         value = real(0)
         for c in range(Cg):
@@ -85,12 +89,12 @@ def conv2d_weight_grad_direct(
     pixels = uint32(OH * OW)
     last = uint32(min(uint32((part + 1) * run), uint32(size)))
     value = real(0)
-    for k in range(uint32(part * run + thread), last, uint32(ADDERS)):
+    for k in range(uint32(part * run + thread), last, uint32(cuda.blockDim.x)):
         image = uint32(k // pixels)
         gradient = dy[uint32((image * F + number) * pixels + (k - image * pixels))]
         value += gradient * cell(x, place, window(group, k, C, Cg, H, W, OH, OW, sh, sw, ph, pw), H, W)
     sums[thread] = value
-    half = ADDERS // 2
+    half = cuda.blockDim.x // 2
     while half > 0:  # a tree: pairs, pairs of pairs, …
         cuda.syncthreads()
         if thread < half:
@@ -122,6 +126,7 @@ def weight_grad(dW: Any, dy: Any, x: Any, sizes: tuple[int, ...]) -> None:
     parts = max(1, min(PARTS, windows // (8 * ADDERS)))
     run = -(-windows // parts)
     partial: DeviceArray = dW if parts == 1 else empty((parts, dW.size), dW.dtype, dW.device)
-    conv2d_weight_grad_direct((dW.size, parts), ADDERS, partial, dy, x, windows, run, *sizes)
+    threads = min(ADDERS, max(32, 1 << (windows - 1).bit_length()))
+    conv2d_weight_grad_direct((dW.size, parts), threads, partial, dy, x, windows, run, *sizes)
     if parts > 1:
         add_parts(dW, partial, parts)

@@ -1,4 +1,4 @@
-"""What threads do together: the sum of a warp and of a block, and launches of a thread per number or some lanes per row.
+"""What threads do together: sums of lanes and blocks, launches of a thread per number or some lanes per row.
 
 Every sum is added up in the same order each time, so results are the same bits on every run.
 """
@@ -77,7 +77,7 @@ def each(kernel: GpuKernel, n: int, *args: Any) -> None:
 def each_row(kernel: GpuKernel, rows: int, n: int, *args: Any) -> None:
     """Launch some lanes for each row of n numbers; the kernel's last arguments are `n`, `lanes` and `rows`.
 
-    A lane gets at least four numbers, where that leaves more than one of them, so that short rows share a warp.
+    A lane gets at least four numbers, if a row has them, so that short rows share a warp.
     """
     lanes = min(WARP, 1 << max(1, n // 4).bit_length() - 1)
     if rows:
@@ -89,7 +89,7 @@ def threads_for(n: int, most: int = THREADS) -> int:
     return min(most, WARP * max(1, -(-n // WARP)))
 
 
-def like(x: DeviceArray, dtype: DTypeLike = None) -> DeviceArray:
+def like(x: DeviceArray, dtype: DTypeLike | None = None) -> DeviceArray:
     """An array of x's shape on its device, still empty; of x's dtype unless told."""
     return empty(x.shape, x.dtype if dtype is None else np.dtype(dtype), x.device)
 

@@ -1,13 +1,13 @@
 """Losses with their gradients: one pass over the logits gives both.
 
 Whether every target is what it should be is known on the device only. The answer comes home at the end, when
-everything else is on its way. A step that is recorded cannot wait for it: there a wrong target shows as a loss
-of NaN.
+all else is on its way. A step that is recorded cannot wait for it: there a wrong target shows as a NaN.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -33,17 +33,16 @@ SQUARES = 4  # how many of them a thread adds up at least
 
 @gpu_function
 def share(c, i, label, labelled, target, weight, weighted, keep, spread):
-    """q of class c, whose number in the target is the i-th: (keep · t + spread) · w."""
-    if labelled:
-        q = keep + spread if c == label else spread
-    else:
-        q = keep * target[i] + spread
+    """The share q = (keep · t + spread) · w of class c, whose number in `target` is the i-th."""
+    wanted = (real(1) if c == label else real(0)) if labelled else target[i]
+    q = keep * wanted + spread
     return q * weight[c] if weighted else q
 
 
 @gpu_kernel(
     "real* losses, real* dx, const real* x, const real* target, const int64* labels, const real* weight, "
-    "bool labelled, bool weighted, int64 ignored, real keep, real spread, int32 classes, int32 lanes, int32 rows"
+    "bool labelled, bool weighted, int64 ignored, real keep, real spread, "
+    "int32 classes, int32 lanes, int32 rows"
 )
 def cross_entropy_kernel(
     losses, dx, x, target, labels, weight, labelled, weighted, ignored, keep, spread, classes, lanes, rows
@@ -52,17 +51,14 @@ def cross_entropy_kernel(
     row = cuda.grid(1) // lanes
     lane = int32(cuda.threadIdx.x % lanes)
     start = row * classes
-    here = int32(
-        classes if row < rows else 0
-    )  # lanes without a row come too: an exchange needs all of a warp
+    here = int32(classes if row < rows else 0)  # lanes without a row come too: exchanges need all of a warp
     label = ignored
-    factor = real(1)
     if labelled and row < rows:
         label = labels[row]
         if label == ignored:
-            factor = real(0)
+            keep = spread = real(0)
         elif label < 0 or label >= classes:
-            factor = real(math.nan)
+            keep = spread = real(math.nan)
 
     largest = real(-math.inf)
     for c in range(lane, here, lanes):
@@ -75,12 +71,12 @@ def cross_entropy_kernel(
         total += math.exp(x[start + c] - largest)
         shares += share(c, start + c, label, labelled, target, weight, weighted, keep, spread)
     total = lanes_sum(total, lanes)
-    shares = factor * lanes_sum(shares, lanes)
+    shares = lanes_sum(shares, lanes)
     log_total = math.log(total)
 
     value = real(0)
     for c in range(lane, here, lanes):
-        q = factor * share(c, start + c, label, labelled, target, weight, weighted, keep, spread)
+        q = share(c, start + c, label, labelled, target, weight, weighted, keep, spread)
         shifted = x[start + c] - largest
         log_p = shifted - log_total  # the logarithm of eq. 15.1
         if q != real(0) or log_p != real(-math.inf):  # 0 · log 0 = 0
@@ -149,7 +145,7 @@ def cross_entropy(
     "const real* pos_weight, bool weighted, bool pos_weighted, int32 n"
 )
 def binary_kernel(losses, dx, wrong, x, target, weight, pos_weight, weighted, pos_weighted, n):
-    """A thread per number. A target that is no probability sets `wrong`, whoever writes it last, and is lost."""
+    """A thread per number. Whoever meets a target that is no probability sets `wrong`."""
     i = cuda.grid(1)
     if i < n:
         z = x[i]
@@ -172,10 +168,8 @@ def cross_entropy_with_logits(
 ) -> tuple[DeviceArray, DeviceArray]:
     """As the reference."""
     x, target = x.contiguous(), target.contiguous()
-    w, v = (
-        x if factor is None else np.broadcast_to(factor, x.shape).contiguous()
-        for factor in (weight, pos_weight)
-    )
+    factors: list[Any] = [x if f is None else np.broadcast_to(f, x.shape) for f in (weight, pos_weight)]
+    w, v = (factor.contiguous() for factor in factors)
     losses, dx = like(x), like(x)
     wrong = empty((1,), np.dtype(np.int32), x.device)
     wrong.fill(0)

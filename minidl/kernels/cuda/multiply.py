@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, TypeAlias
 
 from minidl.array.device_array import empty
@@ -25,7 +24,8 @@ def product_kernels(
 ) -> Kernels:
     """One kernel for each tile; the arguments are those of `product_kernel`."""
     return {
-        tile: product_kernel(f"{name}_{tile.rows}x{tile.columns}", tile, sizes, a, b, c, bias) for tile in tiles
+        tile: product_kernel(f"{name}_{tile.rows}x{tile.columns}", tile, sizes, a, b, c, bias)
+        for tile in tiles
     }
 
 
@@ -41,7 +41,6 @@ def multiply(
     c_row: int,
     bias: Any = None,
     bias_every: int = 1,
-    rectified: bool = False,
     along_k: tuple[bool, bool] = (True, True),
     tile: Tile | None = None,
 ) -> None:
@@ -60,7 +59,6 @@ def multiply(
         c_row: how far apart C's rows are.
         bias: contiguous, or None.
         bias_every: how many neighbours in c have the same number of the bias.
-        rectified: whether negative results become 0.
         along_k: for A and for B, whether their k's lie side by side.
         tile: to use this one.
     """
@@ -70,16 +68,15 @@ def multiply(
     tile = tile or choose_tile(tuple(kernels), m, n, batch, c.dtype.name)
     blocks = -(-m // tile.rows) * -(-n // tile.columns)
     run, parts = split_sum(depth, blocks * batch, tile.depth)
-    least = 0.0 if rectified else -math.inf
     partial = c if parts == 1 else empty((parts, c.size), c.dtype, c.device)
     given = bias if bias is not None and parts == 1 else c
     kernels[tile](
         (blocks, batch, parts), tile.threads, partial, a, b, given,
-        least if parts == 1 else -math.inf, m, n, depth, run, c_row, c.size,
+        m, n, depth, run, c_row, c.size,
         *along_k, bias is not None and parts == 1, *sizes,
     )  # fmt: skip
     if parts > 1:
-        add_parts(c, partial, parts, bias, bias_every, least)
+        add_parts(c, partial, parts, bias, bias_every)
 
 
 def choose_tile(tiles: tuple[Tile, ...], m: int, n: int, batch: int, dtype: str) -> Tile:
@@ -100,10 +97,10 @@ def split_sum(depth: int, blocks: int, step: int) -> tuple[int, int]:
 
 
 @gpu_kernel(
-    "real* c, const real* parts, const real* bias, real least, int32 size, int32 count, "
+    "real* c, const real* parts, const real* bias, int32 size, int32 count, "
     "int32 biased, int32 bias_every, int32 bias_size"
 )
-def add_parts_kernel(c, parts, bias, least, size, count, biased, bias_every, bias_size):
+def add_parts_kernel(c, parts, bias, size, count, biased, bias_every, bias_size):
     """c[i] = parts[0, i] + parts[1, i] + … + bias; each thread has one of them, and adds in this order."""
     at = uint32(cuda.grid(1))
     if at < uint32(size):
@@ -112,16 +109,14 @@ def add_parts_kernel(c, parts, bias, least, size, count, biased, bias_every, bia
             value += parts[uint32(part * size + at)]
         if biased:
             value += bias[uint32(at // uint32(bias_every)) % uint32(bias_size)]
-        c[at] = value if not value < least else least
+        c[at] = value
 
 
-def add_parts(
-    c: Any, parts: Any, count: int, bias: Any = None, bias_every: int = 1, least: float = -math.inf
-) -> None:
+def add_parts(c: Any, parts: Any, count: int, bias: Any = None, bias_every: int = 1) -> None:
     """Add up partial products, (count, numbers of c), into c."""
     given = c if bias is None else bias
     add_parts_kernel(
-        blocks_for(c.size, THREADS), THREADS, c, parts, given, least, c.size, count,
+        blocks_for(c.size, THREADS), THREADS, c, parts, given, c.size, count,
         bias is not None, bias_every, given.size,
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Batch norm in two launches: a block per channel for its sums, then a thread per number.
 
-A channel's sums are those of N·P numbers (N images of P pixels), kept in the arrays' own dtype. So that float32
+A channel's sums are those of N·P numbers (N images of P pixels), in the arrays' own dtype. So that float32
 loses nothing that shows, a thread adds up short runs and then the runs, and the mean is found as that of the
 differences from the channel's first number, which stay small where the numbers are large and alike.
 """
@@ -144,7 +144,7 @@ def affine_grad_kernel(dgamma, dbeta, dy, x, mean, var, eps, channels, pixels, n
 def normalize_input_grad_kernel(
     dx, dy, x, mean, var, gamma, dgamma, dbeta, scaled, of_batch, eps, count, channels, pixels, n
 ):
-    """dx = γ/σ (dy − (dβ + x̂ dγ) / count), and without the bracket's second part where x moved nothing."""
+    """As the reference's formula, dx = γ/σ (dy − (dβ + x̂ dγ) / count); fixed statistics leave dx = γ/σ dy."""
     i = cuda.grid(1)
     if i < n:
         c = channel_of(i, channels, pixels)

@@ -1,7 +1,7 @@
 """Softmax and its gradient: the lanes of a warp for each row, or a thread for each column.
 
-Along the last dimension the numbers of one sum are neighbours, and the lanes of a warp read as many of them at
-once as there are lanes. Along any other dimension neighbours belong to different sums, so each thread takes a sum of its own.
+Along the last dimension the numbers of one sum are neighbours, and neighbouring lanes read them together.
+Along any other dimension neighbours belong to different sums, so each thread takes a sum of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["softmax", "softmax_input_grad"]
 
 @gpu_kernel("real* y, real* kept, const real* x, int32 n, int32 lanes, int32 rows")
 def softmax_rows_kernel(y, kept, x, n, lanes, rows):
-    """Some lanes per row of n neighbours. Lanes without a row come too, since an exchange needs all of a warp."""
+    """Some lanes per row of n neighbours. Lanes without a row come too: an exchange needs all of a warp."""
     row = cuda.grid(1) // lanes
     start = row * n
     first, end = start + cuda.threadIdx.x % lanes, start + (n if row < rows else 0)

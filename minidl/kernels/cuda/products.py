@@ -73,14 +73,13 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Array:
     return product(x, weight.T, bias)
 
 
-def product(a: Any, b: Any, bias: Any = None, rectified: bool = False, tile: Tile | None = None) -> Any:
-    """a · b + bias, with negative results made 0 if `rectified`.
+def product(a: Any, b: Any, bias: Any = None, tile: Tile | None = None) -> Any:
+    """a · b + bias.
 
     Args:
         a: (M, K), of any strides.
         b: (K, N), of any strides.
         bias: (N,) or None.
-        rectified: whether a ReLU follows.
         tile: to use this one, whatever the shape.
 
     Returns:
@@ -90,10 +89,15 @@ def product(a: Any, b: Any, bias: Any = None, rectified: bool = False, tile: Til
         ShapeError: the shapes do not fit.
         DTypeError: the dtypes differ.
     """
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or (bias is not None and bias.shape != b.shape[1:]):
+    if (
+        a.ndim != 2
+        or b.ndim != 2
+        or a.shape[1] != b.shape[0]
+        or (bias is not None and bias.shape != b.shape[1:])
+    ):
         given = f"{a.shape} and {b.shape}" + ("" if bias is None else f" and a bias {bias.shape}")
         raise ShapeError(f"product: expected (M, K) and (K, N), got {given}")
-    return _product(a[None], b[None], bias, rectified, tile)[0]
+    return _product(a[None], b[None], bias, tile)[0]
 
 
 def batched_product(a: Any, b: Any) -> Any:
@@ -102,7 +106,11 @@ def batched_product(a: Any, b: Any) -> Any:
         raise DTypeError(f"matmul: expected float32 or float64 on a device, got {a.dtype}")
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a, b = (_one_batch(matrix, batch) for matrix in (a, b))
-    c = _product(a, b) if len(a) <= MOST_BATCHES else empty((len(a), a.shape[1], b.shape[2]), a.dtype, a.device)
+    c = (
+        _product(a, b)
+        if len(a) <= MOST_BATCHES
+        else empty((len(a), a.shape[1], b.shape[2]), a.dtype, a.device)
+    )
     for first in range(0, len(a) if len(a) > MOST_BATCHES else 0, MOST_BATCHES):
         some = slice(first, first + MOST_BATCHES)
         c[some] = _product(a[some], b[some])
@@ -118,7 +126,7 @@ def _one_batch(matrix: Any, batch: tuple[int, ...]) -> Any:
     return wide.reshape(math.prod(batch), *matrix.shape[-2:])
 
 
-def _product(a: Any, b: Any, bias: Any = None, rectified: bool = False, tile: Tile | None = None) -> Any:
+def _product(a: Any, b: Any, bias: Any = None, tile: Tile | None = None) -> Any:
     """(B, M, K) · (B, K, N)."""
     if a.dtype != b.dtype or (bias is not None and bias.dtype != a.dtype):
         given = f"{a.dtype} and {b.dtype}" + ("" if bias is None else f" and a bias of {bias.dtype}")
@@ -129,6 +137,6 @@ def _product(a: Any, b: Any, bias: Any = None, rectified: bool = False, tile: Ti
     multiply(
         PRODUCT, c, a, b, (m, n, depth), batch,
         sizes=(*a.strides, *b.strides), c_row=n, bias=None if bias is None else bias.contiguous(),
-        rectified=rectified, along_k=(a.strides[2] <= a.strides[1], b.strides[1] <= b.strides[2]), tile=tile,
+        along_k=(a.strides[2] <= a.strides[1], b.strides[1] <= b.strides[2]), tile=tile,
     )  # fmt: skip
     return c

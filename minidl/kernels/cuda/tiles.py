@@ -96,7 +96,7 @@ def product_kernel(
     product s·whole numbers further on. Its arguments:
 
     - `c, a, b`: pointers;
-    - `bias`: what is added, where `biased`; with `rectified`, negative results become 0;
+    - `bias`: what is added, where `biased`;
     - `m, n, depth, run`: C has m rows and n columns, k goes to `depth`, each split has `run` of them;
     - `c_row, whole`: how far apart C's rows are, and the results of two splits;
     - `a_along_k, b_along_k`: for matrices that are read along either, whether it is k;
@@ -115,7 +115,7 @@ def product_kernel(
         "m", "n", "depth", "run", "c_row", "whole", "a_along_k", "b_along_k", "biased", *sizes.split()
     ]  # fmt: skip
     pointers = [f"{tile.real}* c", *(f"const {tile.real}* {name}" for name in ("a", "b", "bias"))]
-    signature = ", ".join([*pointers, f"{tile.real} least", *(f"int32 {number}" for number in numbers)])
+    signature = ", ".join([*pointers, *(f"int32 {number}" for number in numbers)])
     functions = [f for matrix in (a, b, c) for f in (matrix.locate, matrix.step, matrix.read) if f]
     source = _source(name, tile, numbers, a, b, c, bias)
     made = kernel_from_source(source, signature, registers=128, names={f.name: f for f in functions})
@@ -129,11 +129,11 @@ def _source(name: str, tile: Tile, numbers: list[str], a: Matrix, b: Matrix, c: 
     values = [(i, j) for i in range(height) for j in range(width)]
     row_of = [f"uint32(ty + uint32({i // 4 * (rows * 4 // height) + i % 4}))" for i in range(height)]
     column_of = [f"uint32(tx + uint32({j // 4 * (columns * 4 // width) + j % 4}))" for j in range(width)]
-    copy_a = _Copy("a", "row", a, rows, "m", tile)
-    copy_b = _Copy("b", "column", b, columns, "n", tile)
+    copy_a = _Copy("a", a, rows, "m", tile)
+    copy_b = _Copy("b", b, columns, "n", tile)
 
     text = _Text()
-    text(f"def {name}(c, a, b, bias, least, {', '.join(numbers)}):")
+    text(f"def {name}(c, a, b, bias, {', '.join(numbers)}):")
     text(*(f"{number} = uint32({number})" for number in numbers), by=1)
     text(
         f"tile_a = cuda.shared.array(({depth}, {rows + GAP}), {real}, alignment=16)",
@@ -151,32 +151,37 @@ def _source(name: str, tile: Tile, numbers: list[str], a: Matrix, b: Matrix, c: 
         *copy_a.prepare(),
         *copy_b.prepare(),
         *(f"c{i}_{j} = {real}(0)" for i, j in values),
-        f"for k0 in range(first, last, uint32({depth})):",
+        "k0 = first",
+        "while k0 < last:",
         by=1,
     )
     text(*copy_a.copy(), *copy_b.copy(), "cuda.syncthreads()  # the tiles are complete", by=2)
     text(f"steps = uint32(min(last - k0, uint32({depth}))) if busy else uint32(0)", by=2)
     text("k = uint32(0)", "while k < steps:", by=2)
-    for k in ("k", "uint32(k + uint32(1))"):
-        text(*(f"a{i} = tile_a[{k}, {row}]" for i, row in enumerate(row_of)), by=3)
-        text(*(f"b{j} = tile_b[{k}, {column}]" for j, column in enumerate(column_of)), by=3)
-        text(*(f"c{i}_{j} += a{i} * b{j}" for i, j in values), by=3)
+    for u, k in enumerate(("k", "uint32(k + uint32(1))")):
+        text(*(f"a{i}_{u} = tile_a[{k}, {row}]" for i, row in enumerate(row_of)), by=3)
+        text(*(f"b{j}_{u} = tile_b[{k}, {column}]" for j, column in enumerate(column_of)), by=3)
+        text(*(f"c{i}_{j} += a{i}_{u} * b{j}_{u}" for i, j in values), by=3)
     text("k = uint32(k + uint32(2))", by=3)
-    text("cuda.syncthreads()  # everybody has read them", by=2)
+    text("cuda.syncthreads()  # everybody has read them", f"k0 = uint32(k0 + uint32({depth}))", by=2)
     for i, row in enumerate(row_of):
-        text(f"row = uint32(top + {row})", f"r{i} = row", by=1)
+        text(
+            f"row{i} = uint32(top + {row})",
+            f"inside{i} = row{i} < m",
+            f"at{i} = uint32(row{i} * c_row)",
+            by=1,
+        )
         if bias == "row":
-            text(f"add{i} = {real}(0)", "if biased and row < m:", by=1)
-            text(f"add{i} = bias[uint32(batch * m + row)]", by=2)
+            text(f"add{i} = {real}(0)", f"if biased and inside{i}:", by=1)
+            text(f"add{i} = bias[uint32(batch * m + row{i})]", by=2)
     for j, column in enumerate(column_of):
-        text(f"column = uint32(left + {column})", "if column < n:", by=1)
-        text(f"place = uint32(split * whole + {_call(c.locate, at='column')})", by=2)
+        text(f"column{j} = uint32(left + {column})", f"if column{j} < n:", by=1)
+        text(f"place{j} = uint32(split * whole + {_call(c.locate, at=f'column{j}')})", by=2)
         if bias == "column":
-            text(f"add = {real}(0)", "if biased:", "    add = bias[column]", by=2)
+            text(f"add{j} = {real}(0)", "if biased:", f"    add{j} = bias[column{j}]", by=2)
         for i in range(height):
-            text(f"if r{i} < m:", by=2)
-            text(f"value = c{i}_{j} + add{i if bias == 'row' else ''}", by=3)
-            text("c[uint32(place + r%d * c_row)] = value if not value < least else least" % i, by=3)
+            text(f"if inside{i}:", by=2)
+            text(f"c[uint32(place{j} + at{i})] = c{i}_{j} + add{i if bias == 'row' else j}", by=3)
     return str(text)
 
 
@@ -188,20 +193,20 @@ class _Copy:
         count: how many numbers each thread copies in a step.
     """
 
-    def __init__(self, name: str, axis: str, matrix: Matrix, size: int, end: str, tile: Tile) -> None:
-        self.name, self.axis, self.matrix, self.size, self.end, self.tile = name, axis, matrix, size, end, tile
+    def __init__(self, name: str, matrix: Matrix, size: int, end: str, tile: Tile) -> None:
+        self.name, self.matrix, self.size, self.end, self.tile = name, matrix, size, end, tile
         self.count = size * tile.depth // tile.threads
 
     def prepare(self) -> list[str]:
         """Once: which rows and k's the thread copies, and where the rows begin."""
-        name, axis, (_, _, depth, *_), threads = self.name, self.axis, self.tile, self.tile.threads
+        name, depth, threads = self.name, self.tile.depth, self.tile.threads
         along_k = [
             f"{name}_at, {name}_gap = uint32(thread // uint32({depth})), uint32({threads // depth})",
-            f"{name}_k, {name}_k_gap = uint32(thread % uint32({depth})), uint32(0)",
+            f"{name}_first_k, {name}_k_gap = uint32(thread % uint32({depth})), uint32(0)",
         ]
         along_rows = [
             f"{name}_at, {name}_gap = uint32(thread % uint32({self.size})), uint32(0)",
-            f"{name}_k, {name}_k_gap = uint32(thread // uint32({self.size})), uint32({threads // self.size})",
+            f"{name}_first_k, {name}_k_gap = uint32(thread // uint32({self.size})), uint32({threads // self.size})",
         ]
         begin = {"a": "top", "b": "left"}[name]
         if self.matrix.along == "either":
@@ -210,9 +215,9 @@ class _Copy:
             lines = along_k if self.matrix.along == "k" else along_rows
         for i in range(self.count if self.matrix.along != "rows" else 1):
             lines += [
-                f"{axis} = uint32({begin} + {name}_at + uint32({i}) * {name}_gap)",
-                f"{name}_inside{i} = {axis} < {self.end}",
-                f"{name}_place{i} = {_call(self.matrix.locate, at=axis)}",
+                f"{name}_row{i} = uint32({begin} + {name}_at + uint32({i}) * {name}_gap)",
+                f"{name}_inside{i} = {name}_row{i} < {self.end}",
+                f"{name}_place{i} = {_call(self.matrix.locate, at=f'{name}_row{i}')}",
             ]
         return lines
 
@@ -220,23 +225,33 @@ class _Copy:
         """In each step: read the numbers, 0 where there are none, and put them down."""
         assert self.matrix.step is not None
         assert self.matrix.read is not None
-        name, lines = self.name, []
-        for i in range(self.count):
-            which = i if self.matrix.along != "rows" else 0
-            if i == 0 or self.matrix.along != "k":
-                lines += [
-                    f"t = uint32({name}_k + uint32({i}) * {name}_k_gap)",
-                    "k = uint32(k0 + t)",
-                    f"step = {_call(self.matrix.step, at='k')}",
-                ]
-            read = _call(self.matrix.read, pointer=name, place=f"{name}_place{which}")
-            lines += [
-                f"value = {self.tile.real}(0)",
-                f"if {name}_inside{which} and k < last:",
-                f"    value = {read}",
-                f"tile_{name}[t, uint32({name}_at + uint32({i}) * {name}_gap)] = value",
-            ]
+        name, along, count = self.name, self.matrix.along, self.count
+        if along == "rows":  # a loop, so that the functions are there once; the compiler unrolls it
+            return [f"for i in range(uint32({count})):", *_indented(self._number("i", "", 0, True))]
+        lines = []
+        for i in range(count):
+            lines += self._number(f"uint32({i})", str(i), i, along == "either" or i == 0)
         return lines
+
+    def _number(self, i: str, suffix: str, which: int, own_k: bool) -> list[str]:
+        """Copy number `i` of a thread's, into variables with names of their own: shared ones compile slowly."""
+        name = self.name
+        k = f"{name}_k{suffix if own_k else 0}"
+        step = f"{name}_step{suffix if own_k else 0}"
+        assert self.matrix.step is not None
+        assert self.matrix.read is not None
+        lines = [
+            f"{k} = uint32({name}_first_k + {i} * {name}_k_gap)",
+            f"{step} = {_call(self.matrix.step, at=f'uint32(k0 + {k})')}",
+        ]
+        read = _call(self.matrix.read, pointer=name, place=f"{name}_place{which}", step=step)
+        return [
+            *(lines if own_k else []),
+            f"{name}_value{suffix} = {self.tile.real}(0)",
+            f"if {name}_inside{which} and uint32(k0 + {k}) < last:",
+            f"    {name}_value{suffix} = {read}",
+            f"tile_{name}[{k}, uint32({name}_at + {i} * {name}_gap)] = {name}_value{suffix}",
+        ]
 
 
 class _Text:

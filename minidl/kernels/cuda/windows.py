@@ -15,7 +15,17 @@ from typing import Any
 
 from minidl.array.gpu import gpu_function, int32, real, uint32
 
-__all__ = ["SIZES", "cell", "filter_value", "image_cell", "output_cell", "sizes_of", "source", "tap", "window"]
+__all__ = [
+    "SIZES",
+    "cell",
+    "filter_value",
+    "image_cell",
+    "output_cell",
+    "sizes_of",
+    "source",
+    "tap",
+    "window",
+]
 
 SIZES = "C F Cg Fg H W kh kw OH OW sh sw ph pw dh dw"
 """What every kernel of a convolution gets, as int32."""
