@@ -56,6 +56,8 @@ def draws(name, dtype):
 
 def on_device(value, gaps=False):
     """A host array on the simulated device; with `gaps` as a view that runs backwards, with room between."""
+    if isinstance(value, np.generic):  # what NumPy makes of an array without dimensions
+        value = np.asarray(value)
     if not isinstance(value, np.ndarray):
         return value
     if not gaps or value.ndim == 0:
