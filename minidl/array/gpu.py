@@ -174,10 +174,14 @@ class GpuFunction:
         around = inspect.getclosurevars(self.function).nonlocals
         return {**self.function.__globals__, **around}
 
+    def used(self) -> list[tuple[str, Any]]:
+        """Those of the names that the text does use."""
+        used = _names_in(self.function.__code__)
+        return [(name, value) for name, value in self.names().items() if name in used]
+
     def with_names(self, meaning: Callable[[str, Any], Any]) -> types.FunctionType:
         """A copy of the function for which every name that it uses means what `meaning(name, value)` says."""
-        used = _names_in(self.function.__code__)
-        replaced = {name: meaning(name, value) for name, value in self.names().items() if name in used}
+        replaced = {name: meaning(name, value) for name, value in self.used()}
         code = self.function.__code__
         closure = tuple(types.CellType(replaced[name]) for name in code.co_freevars)
         return types.FunctionType(code, {"__builtins__": builtins, **replaced}, self.name, None, closure)

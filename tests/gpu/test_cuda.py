@@ -12,7 +12,8 @@ import pytest
 
 import minidl
 from minidl.array import cuda as cuda_module
-from minidl.array.gpu import cuda, gpu_kernel, kernel_from_source, real
+from minidl.array import cuda_compiler
+from minidl.array.gpu import cuda, gpu_function, gpu_kernel, kernel_from_source, real
 from minidl.errors import BackendError, DTypeError
 
 
@@ -212,7 +213,7 @@ def gpu(monkeypatch):
         compiled.append((kernel.name, precision, capability))
         return b"ptx", f"entry_of_{kernel.name}_{precision}"
 
-    monkeypatch.setattr(cuda_module, "compile_kernel", compile_kernel)
+    monkeypatch.setattr(cuda_module, "kept_kernel", compile_kernel)
     made = cuda_module.CudaDevice()
     made.compiled, made.driver, made.stream = compiled, driver, stream
     return made
@@ -330,6 +331,46 @@ def test_a_captured_step_does_without_the_host(gpu):
     assert not gpu.recording
     scaled(1, 32, x, x, 0.5, True, 4)  # launches go to the stream again
     assert len(LAUNCHED) == 1
+
+
+def test_compiled_kernels_are_kept_on_disk(monkeypatch, tmp_path):
+    compiled = []
+
+    def compile_kernel(kernel, precision, capability):
+        compiled.append(kernel.name)
+        return f".visible .entry entry{len(compiled)}(\n)".encode(), f"entry{len(compiled)}"
+
+    monkeypatch.setattr(cuda_compiler, "compile_kernel", compile_kernel)
+    monkeypatch.setattr(cuda_compiler.importlib.metadata, "version", lambda name: "0.30.4")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def kept(text="y[0] = factor", registers=64, precision="float32", **names):
+        kernel = kernel_from_source(f"def k(y):\n    {text}\n", "real* y", registers=registers, names=names)
+        return cuda_compiler.kept_kernel(kernel, precision, (9, 0))[1]
+
+    @gpu_function
+    def one(x):
+        return x
+
+    @gpu_function
+    def two(x):
+        return x + x
+
+    calls = "y[0] = f(y[1])"
+    ways = [
+        {"factor": 1.0},
+        {"factor": 2.0},
+        {"factor": 1.0, "registers": 32},
+        {"factor": 1.0, "precision": "float64"},
+        {"text": calls, "f": one},
+        {"text": calls, "f": two},
+    ]
+    entries = [kept(**way) for way in ways]
+    assert entries == [f"entry{i}" for i in range(1, 7)]
+    assert [kept(**way) for way in ways] == entries
+    assert len(compiled) == 6
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")  # where nothing can be written
+    assert kept(factor=1.0) == "entry7"
 
 
 def test_generated_kernels_run_too(gpu):
