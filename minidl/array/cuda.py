@@ -14,7 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from minidl.array.cuda_compiler import compile_kernel, compiler_is_installed
+from minidl.array.cuda_compiler import compiler_is_installed, kept_kernel
 from minidl.array.device import Device, Plan, get_device, register_device
 from minidl.array.device_memory import Buffer
 from minidl.array.gpu import GpuKernel
@@ -170,7 +170,7 @@ class CudaDevice(Device):
         key = (kernel, precision)
         if key not in self._compiled:
             major, minor = self.gpu.compute_capability
-            text, entry = compile_kernel(kernel, precision, (major, minor))
+            text, entry = kept_kernel(kernel, precision, (major, minor))
             self._compiled[key] = self._core.ObjectCode.from_ptx(text, name=kernel.name).get_kernel(entry)
         return self._compiled[key]
 

@@ -174,10 +174,14 @@ class GpuFunction:
         around = inspect.getclosurevars(self.function).nonlocals
         return {**self.function.__globals__, **around}
 
+    def used(self) -> list[tuple[str, Any]]:
+        """Those of the names that the text does use."""
+        used = _names_in(self.function.__code__)
+        return [(name, value) for name, value in self.names().items() if name in used]
+
     def with_names(self, meaning: Callable[[str, Any], Any]) -> types.FunctionType:
         """A copy of the function for which every name that it uses means what `meaning(name, value)` says."""
-        used = _names_in(self.function.__code__)
-        replaced = {name: meaning(name, value) for name, value in self.names().items() if name in used}
+        replaced = {name: meaning(name, value) for name, value in self.used()}
         code = self.function.__code__
         closure = tuple(types.CellType(replaced[name]) for name in code.co_freevars)
         return types.FunctionType(code, {"__builtins__": builtins, **replaced}, self.name, None, closure)
@@ -246,10 +250,10 @@ class GpuKernel(GpuFunction):
         if len(args) != len(self.arguments):
             raise DTypeError(f"{self.name}: expected {self.signature()}, got {len(args)} arguments")
         try:
-            device = args[self.first_pointer].device
+            launch = args[self.first_pointer].device.launch
         except AttributeError:
             raise self.misfit(self.first_pointer, args[self.first_pointer], "float32") from None
-        device.launch(self, grid, block, args)
+        launch(self, grid, block, args)
 
     def precision(self, args: tuple[Any, ...]) -> str:
         """What `real` is in a call with these arguments."""

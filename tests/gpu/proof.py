@@ -112,6 +112,10 @@ def tool(name):
     return None
 
 
+DOUBLE = re.compile(r"^\s+(?!\.reg)\S*\.f64", re.MULTILINE)
+"""An instruction that works on float64."""
+
+
 def assembled(kernel, precision, text, gpu, folder):
     """A kernel's PTX as machine code, and what is to be said of it."""
     ptx, cubin = folder / "kernel.ptx", folder / "kernel.cubin"
@@ -124,16 +128,12 @@ def assembled(kernel, precision, text, gpu, folder):
     if done.returncode:
         return {"error": said}
     body = text.decode().split("\n{", 1)[1]
-    floats = {argument.dtype(precision).name for argument in kernel.arguments} | {precision} - {
-        "float32" if kernel.first_real is None else ""
-    }
+    dtypes = {argument.dtype(precision).name for argument in kernel.arguments}
     report = {
         "registers": int(re.search(r"Used (\d+) registers", said)[1]),
         "spills": sum(map(int, re.findall(r"(\d+) bytes spill", said))),
         "stack": int(re.search(r"(\d+) bytes stack frame", said)[1]),
-        "doubles": 0
-        if "float64" in floats
-        else len(re.findall(r"^\s+(?!\.reg)\S*\.f64", body, re.MULTILINE)),
+        "doubles": 0 if "float64" in dtypes else len(DOUBLE.findall(body)),
         "shared": int((re.search(r"(\d+) bytes smem", said) or [0, 0])[1]),
     }
     return report | (hot_loop(cubin) if "product" in kernel.name else {})

@@ -51,17 +51,14 @@ def cross_entropy_kernel(
     row = cuda.grid(1) // lanes
     lane = int32(cuda.threadIdx.x % lanes)
     start = row * classes
-    here = int32(
-        classes if row < rows else 0
-    )  # lanes without a row come too: an exchange needs all of a warp
+    here = int32(classes if row < rows else 0)  # lanes without a row come too: exchanges need all of a warp
     label = ignored
-    factor = real(1)
     if labelled and row < rows:
         label = labels[row]
         if label == ignored:
-            factor = real(0)
+            keep = spread = real(0)
         elif label < 0 or label >= classes:
-            factor = real(math.nan)
+            keep = spread = real(math.nan)
 
     largest = real(-math.inf)
     for c in range(lane, here, lanes):
@@ -74,12 +71,12 @@ def cross_entropy_kernel(
         total += math.exp(x[start + c] - largest)
         shares += share(c, start + c, label, labelled, target, weight, weighted, keep, spread)
     total = lanes_sum(total, lanes)
-    shares = factor * lanes_sum(shares, lanes)
+    shares = lanes_sum(shares, lanes)
     log_total = math.log(total)
 
     value = real(0)
     for c in range(lane, here, lanes):
-        q = factor * share(c, start + c, label, labelled, target, weight, weighted, keep, spread)
+        q = share(c, start + c, label, labelled, target, weight, weighted, keep, spread)
         shifted = x[start + c] - largest
         log_p = shifted - log_total  # the logarithm of eq. 15.1
         if q != real(0) or log_p != real(-math.inf):  # 0 · log 0 = 0
