@@ -77,7 +77,7 @@ def compile_kernel(
 
 @contextmanager
 def _functions_for(capability: tuple[int, int]) -> Iterator[None]:
-    """For a function that a kernel calls, the compiler asks the driver which GPU there is: here it need not."""
+    """The compiler asks the driver which GPU a function of a kernel is for: here it need not."""
     from numba.cuda import dispatcher
 
     asked = dispatcher.get_current_device

@@ -246,10 +246,10 @@ class GpuKernel(GpuFunction):
         if len(args) != len(self.arguments):
             raise DTypeError(f"{self.name}: expected {self.signature()}, got {len(args)} arguments")
         try:
-            device = args[self.first_pointer].device
+            launch = args[self.first_pointer].device.launch
         except AttributeError:
             raise self.misfit(self.first_pointer, args[self.first_pointer], "float32") from None
-        device.launch(self, grid, block, args)
+        launch(self, grid, block, args)
 
     def precision(self, args: tuple[Any, ...]) -> str:
         """What `real` is in a call with these arguments."""

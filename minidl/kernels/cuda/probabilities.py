@@ -21,7 +21,8 @@ def softmax_rows_kernel(y, kept, x, n, lanes, rows):
     """Some lanes per row of n neighbours. Lanes without a row come too: an exchange needs all of a warp."""
     row = cuda.grid(1) // lanes
     start = row * n
-    first, end = start + cuda.threadIdx.x % lanes, start + (n if row < rows else 0)
+    first = start + cuda.threadIdx.x % lanes
+    end = start + (n if row < rows else 0)
     largest = real(-math.inf)
     for i in range(first, end, lanes):
         largest = max(largest, x[i])
@@ -67,7 +68,8 @@ def softmax(x: DeviceArray, dim: int) -> tuple[DeviceArray, DeviceArray]:
 def softmax_rows_input_grad_kernel(dx, dy, y, n, lanes, rows):
     row = cuda.grid(1) // lanes
     start = row * n
-    first, end = start + cuda.threadIdx.x % lanes, start + (n if row < rows else 0)
+    first = start + cuda.threadIdx.x % lanes
+    end = start + (n if row < rows else 0)
     mean = real(0)  # Σ dy y: the mean of dy under the distribution y
     for i in range(first, end, lanes):
         mean += dy[i] * y[i]
