@@ -5,13 +5,12 @@ The adaptive windows are given by formula too, so that no table of them travels 
 
 from __future__ import annotations
 
-from minidl.array import Array
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_function, gpu_kernel, int32, real, uint32
 from minidl.errors import ShapeError
 from minidl.kernels import averages
 from minidl.kernels.cuda.multiply import THREADS, blocks_for
-from minidl.kernels.cuda.pooling import pixel_of, windows_over
+from minidl.kernels.cuda.pooling import pixel_of, quotient, windows_over
 from minidl.kernels.geometry import Pair, output_sizes
 
 __all__ = [
@@ -37,7 +36,7 @@ def cells_of(window, cells, stride, padding, size):
 
 @gpu_function
 def count_along(window, cells, stride, padding, size, padded):
-    """How many of a window's cells count along one axis: those in the image, and in its padding if `padded`."""
+    """How many of a window's cells count along one axis: the padding's only if `padded`."""
     around = padding if padded else 0
     first = window * stride - padding
     return int32(min(first + cells, size + around) - max(first, -around))
@@ -84,7 +83,7 @@ def avg_pool2d_input_grad_kernel(dx, dy, size, H, W, OH, OW, kh, kw, sh, sw, ph,
 @gpu_function
 def bounds(window, size, windows):
     """Window i covers the cells from ⌊i·H/OH⌋ to ⌈(i+1)·H/OH⌉."""
-    return int32(window * size // windows), int32(((window + 1) * size + windows - 1) // windows)
+    return quotient(window * size, windows), quotient((window + 1) * size + windows - 1, windows)
 
 
 @gpu_function
@@ -93,7 +92,7 @@ def windows_around(cell, size, windows):
 
     Window i has it if i·size < (cell+1)·windows and (i+1)·size > cell·windows.
     """
-    return int32(cell * windows // size), int32(((cell + 1) * windows + size - 1) // size)
+    return quotient(cell * windows, size), quotient((cell + 1) * windows + size - 1, size)
 
 
 @gpu_kernel(f"real* y, const real* x, int32 size, {GRID}")
@@ -131,14 +130,14 @@ def adaptive_avg_pool2d_input_grad_kernel(dx, dy, size, H, W, OH, OW):
 
 @averages.avg_pool2d.register(DeviceArray)
 def avg_pool2d(
-    x: Array,
+    x: DeviceArray,
     kernel_size: Pair,
     stride: Pair,
     padding: Pair,
     ceil_mode: bool,
     count_include_pad: bool,
     divisor_override: int | None,
-) -> Array:
+) -> DeviceArray:
     """As the reference."""
     sizes = output_sizes(x.shape, kernel_size, stride, padding, (1, 1), ceil_mode)
     y = empty((*x.shape[:2], *sizes), x.dtype, x.device)
@@ -152,7 +151,7 @@ def avg_pool2d(
 
 @averages.avg_pool2d_input_grad.register(DeviceArray)
 def avg_pool2d_input_grad(
-    dy: Array,
+    dy: DeviceArray,
     input_shape: tuple[int, ...],
     kernel_size: Pair,
     stride: Pair,
@@ -160,7 +159,7 @@ def avg_pool2d_input_grad(
     ceil_mode: bool,
     count_include_pad: bool,
     divisor_override: int | None,
-) -> Array:
+) -> DeviceArray:
     """As the reference."""
     sizes = output_sizes(input_shape, kernel_size, stride, padding, (1, 1), ceil_mode)
     _check_gradient("avg_pool2d_input_grad", dy, (*input_shape[:2], *sizes))
@@ -174,7 +173,7 @@ def avg_pool2d_input_grad(
 
 
 @averages.adaptive_avg_pool2d.register(DeviceArray)
-def adaptive_avg_pool2d(x: Array, output_size: Pair) -> Array:
+def adaptive_avg_pool2d(x: DeviceArray, output_size: Pair) -> DeviceArray:
     """As the reference."""
     y = empty((*x.shape[:2], *output_size), x.dtype, x.device)
     if y.size:
@@ -184,7 +183,7 @@ def adaptive_avg_pool2d(x: Array, output_size: Pair) -> Array:
 
 
 @averages.adaptive_avg_pool2d_input_grad.register(DeviceArray)
-def adaptive_avg_pool2d_input_grad(dy: Array, input_shape: tuple[int, ...]) -> Array:
+def adaptive_avg_pool2d_input_grad(dy: DeviceArray, input_shape: tuple[int, ...]) -> DeviceArray:
     """As the reference."""
     _check_gradient("adaptive_avg_pool2d_input_grad", dy, (*input_shape[:2], *dy.shape[2:]))
     dx = empty(tuple(input_shape), dy.dtype, dy.device)
@@ -195,7 +194,7 @@ def adaptive_avg_pool2d_input_grad(dy: Array, input_shape: tuple[int, ...]) -> A
     return dx
 
 
-def _check_gradient(who: str, dy: Array, shape: tuple[int, ...]) -> None:
+def _check_gradient(who: str, dy: DeviceArray, shape: tuple[int, ...]) -> None:
     """Refuse what would make threads read past the end of an array."""
     if dy.shape != shape:
         raise ShapeError(f"{who}: expected dy {shape}, got {dy.shape}")

@@ -3,15 +3,14 @@
     y = W · columns        dW = dy · columnsᵀ        dx = Wᵀ · (the outputs that saw each pixel)
 
 All three gather: a thread finds what adds up to its results, and nobody else writes them. So there are no
-atomic sums, and the bits are the same every time. A product of few rows would leave most of a tile empty; so
-where a group has few filters or channels, as in a depthwise convolution, `direct` computes the results one by one.
+atomic sums, and the bits are the same every time. A product of few rows would leave most of a tile empty, so
+`direct` does what has few filters or channels in a group, such as a depthwise convolution.
 """
 
 from __future__ import annotations
 
 import math
 
-from minidl.array import Array
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import gpu_function, uint32
 from minidl.errors import ShapeError
@@ -128,8 +127,14 @@ WEIGHT_GRAD = product_kernels(
 
 @conv.conv2d.register(DeviceArray)
 def conv2d(
-    x: Array, weight: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Array:
+    x: DeviceArray,
+    weight: DeviceArray,
+    bias: DeviceArray | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> DeviceArray:
     """As the reference."""
     f, cg, kh, kw = weight.shape
     shape = (len(x), f, *output_sizes(x.shape, (kh, kw), stride, padding, dilation))
@@ -150,14 +155,14 @@ def conv2d(
 
 @conv.conv2d_input_grad.register(DeviceArray)
 def conv2d_input_grad(
-    dy: Array,
-    weight: Array,
+    dy: DeviceArray,
+    weight: DeviceArray,
     input_shape: tuple[int, ...],
     stride: Pair,
     padding: Pair,
     dilation: Pair,
     groups: int,
-) -> Array:
+) -> DeviceArray:
     """As the reference."""
     f, cg, kh, kw = weight.shape
     _check_channels("conv2d_input_grad", input_shape, weight.shape, groups)
@@ -177,14 +182,14 @@ def conv2d_input_grad(
 
 @conv.conv2d_weight_grad.register(DeviceArray)
 def conv2d_weight_grad(
-    dy: Array,
-    x: Array,
+    dy: DeviceArray,
+    x: DeviceArray,
     weight_shape: tuple[int, ...],
     stride: Pair,
     padding: Pair,
     dilation: Pair,
     groups: int,
-) -> Array:
+) -> DeviceArray:
     """As the reference."""
     f, cg, kh, kw = weight_shape
     _check_channels("conv2d_weight_grad", x.shape, weight_shape, groups)

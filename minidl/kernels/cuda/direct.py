@@ -7,8 +7,6 @@ block of threads adds up each.
 
 from __future__ import annotations
 
-from typing import Any
-
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_kernel, real, uint32
 from minidl.kernels.cuda.multiply import THREADS, add_parts, blocks_for
@@ -27,7 +25,7 @@ NUMBERS = ", ".join(f"int32 {size}" for size in SIZES.split())
 def conv2d_direct(
     y, weight, x, bias, size, biased, C, F, Cg, Fg, H, W, kh, kw, OH, OW, sh, sw, ph, pw, dh, dw
 ):
-    """y[n,f,i,j] = b[f] + Σ_c,u,v w[f,c,u,v] · x[n, c, i·sh+u·dh−ph, j·sw+v·dw−pw]; a thread has one of them."""
+    """y[n,f,i,j] = b[f] + Σ_c,u,v w[f,c,u,v] · x[n, c, i·sh+u·dh−ph, j·sw+v·dw−pw]; a thread has one."""
     at = uint32(cuda.grid(1))
     if at < uint32(size):
         pixels = uint32(OH * OW)
@@ -79,7 +77,7 @@ def conv2d_input_grad_direct(
 def conv2d_weight_grad_direct(
     parts, dy, x, size, run, C, F, Cg, Fg, H, W, kh, kw, OH, OW, sh, sw, ph, pw, dh, dw
 ):
-    """dW[f,c,u,v] = Σ_n,i,j dy[n,f,i,j] · x[n, c, …]; a block has a weight, and `run` windows of all images."""
+    """dW[f,c,u,v] = Σ_n,i,j dy[n,f,i,j] · x[n, c, …]; a block has a weight, and `run` windows."""
     sums = cuda.shared.array(ADDERS, real)
     weight, part, thread = uint32(cuda.blockIdx.x), uint32(cuda.blockIdx.y), uint32(cuda.threadIdx.x)
     columns = uint32(Cg * kh * kw)
@@ -104,7 +102,9 @@ def conv2d_weight_grad_direct(
         parts[uint32(part * cuda.gridDim.x + weight)] = sums[0]
 
 
-def forward(y: Any, weight: Any, x: Any, bias: Any, sizes: tuple[int, ...]) -> None:
+def forward(
+    y: DeviceArray, weight: DeviceArray, x: DeviceArray, bias: DeviceArray | None, sizes: tuple[int, ...]
+) -> None:
     """Fill y = (N, F, OH, OW); all arrays are contiguous."""
     if y.size:
         given = y if bias is None else bias.contiguous()
@@ -112,13 +112,13 @@ def forward(y: Any, weight: Any, x: Any, bias: Any, sizes: tuple[int, ...]) -> N
         conv2d_direct(grid, THREADS, y, weight, x, given, y.size, bias is not None, *sizes)
 
 
-def input_grad(dx: Any, weight: Any, dy: Any, sizes: tuple[int, ...]) -> None:
+def input_grad(dx: DeviceArray, weight: DeviceArray, dy: DeviceArray, sizes: tuple[int, ...]) -> None:
     """Fill dx = (N, C, H, W)."""
     if dx.size:
         conv2d_input_grad_direct(blocks_for(dx.size, THREADS), THREADS, dx, weight, dy, dx.size, *sizes)
 
 
-def weight_grad(dW: Any, dy: Any, x: Any, sizes: tuple[int, ...]) -> None:
+def weight_grad(dW: DeviceArray, dy: DeviceArray, x: DeviceArray, sizes: tuple[int, ...]) -> None:
     """Fill dW = (F, Cg, kh, kw)."""
     if not dW.size:
         return

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from minidl.array.device_array import empty
+from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import GpuKernel, cuda, gpu_kernel, uint32
 from minidl.kernels.cuda.tiles import Matrix, Tile, product_kernel
 
@@ -31,15 +31,15 @@ def product_kernels(
 
 def multiply(
     kernels: Kernels,
-    c: Any,
-    a: Any,
-    b: Any,
+    c: DeviceArray,
+    a: DeviceArray,
+    b: DeviceArray,
     shape: tuple[int, int, int],
     batch: int,
     *,
     sizes: tuple[int, ...],
     c_row: int,
-    bias: Any = None,
+    bias: DeviceArray | None = None,
     bias_every: int = 1,
     along_k: tuple[bool, bool] = (True, True),
     tile: Tile | None = None,
@@ -112,7 +112,9 @@ def add_parts_kernel(c, parts, bias, size, count, biased, bias_every, bias_size)
         c[at] = value
 
 
-def add_parts(c: Any, parts: Any, count: int, bias: Any = None, bias_every: int = 1) -> None:
+def add_parts(
+    c: DeviceArray, parts: DeviceArray, count: int, bias: DeviceArray | None = None, bias_every: int = 1
+) -> None:
     """Add up partial products, (count, numbers of c), into c."""
     given = c if bias is None else bias
     add_parts_kernel(

@@ -1,7 +1,7 @@
 """Max-pooling: a thread finds the largest cell of a window; back, a thread collects what its pixel won.
 
-The gradient is gathered: a pixel looks at the windows that it is in. To scatter it, as the formula says, several
-windows would add to one pixel at once, in an order that nobody knows.
+The gradient is gathered: a pixel looks at the windows that it is in. If windows gave it out, as the formula
+says, several would add to one pixel at once, in an order that nobody knows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 
-from minidl.array import Array
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_function, gpu_kernel, int32, real, uint32
 from minidl.errors import DTypeError, ShapeError
@@ -18,7 +17,7 @@ from minidl.kernels import pooling
 from minidl.kernels.cuda.multiply import THREADS, blocks_for
 from minidl.kernels.geometry import Pair, output_sizes
 
-__all__ = ["max_pool2d", "max_pool2d_input_grad", "pixel_of", "windows_over"]
+__all__ = ["max_pool2d", "max_pool2d_input_grad", "pixel_of", "quotient", "windows_over"]
 
 WINDOW = (
     "int32 H, int32 W, int32 OH, int32 OW, int32 kh, int32 kw, int32 sh, int32 sw, int32 ph, int32 pw, "
@@ -35,16 +34,24 @@ def pixel_of(at, height, width):
 
 
 @gpu_function
+def quotient(number, divisor):
+    """How often the divisor fits, for numbers ≥ 0: a division of signed numbers takes three times as long."""
+    return int32(uint32(number) // uint32(divisor))
+
+
+@gpu_function
 def windows_over(cell, reach, stride, padding, windows):
     """The first window that a cell is in, and the one after the last, if windows reach so many cells."""
-    last = min(windows, (cell + padding) // stride + 1)
-    first = max(0, (cell + padding - reach) // stride + 1)
-    return int32(first), int32(last)
+    at = int32(cell + padding)
+    first = int32(0)
+    if at >= reach:
+        first = int32(quotient(at - reach, stride) + 1)
+    return first, int32(min(windows, quotient(at, stride) + 1))
 
 
 @gpu_function
 def largest(x, at, H, W, OH, OW, kh, kw, sh, sw, ph, pw, dh, dw):
-    """The largest cell of window `at`, and which one it is; the first among equal ones, a NaN before everything."""
+    """The largest cell of window `at`, and which one it is: the first among equal ones, a NaN before all."""
     plane, i, j = pixel_of(at, OH, OW)
     best = real(-math.inf)
     winner = int32(-1)
@@ -69,10 +76,10 @@ def collected(dy, winners, at, H, W, OH, OW, kh, kw, sh, sw, ph, pw, dh, dw):
     total = real(0)
     for i in range(top, bottom):
         down = int32(row + ph - i * sh)
-        u = int32(down // dh)
+        u = quotient(down, dh)
         for j in range(left, right):
             over = int32(column + pw - j * sw)
-            v = int32(over // dw)
+            v = quotient(over, dw)
             window = uint32((plane * OH + i) * OW + j)
             if u * dh == down and v * dw == over and winners[window] == u * kw + v:
                 total += dy[window]
@@ -117,9 +124,9 @@ def max_pool2d_input_grad_wide_kernel(dx, dy, winners, size, H, W, OH, OW, kh, k
 
 @pooling.max_pool2d.register(DeviceArray)
 def max_pool2d(
-    x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
-) -> tuple[Array, Array]:
-    """As the reference, but the winners of windows of more than 256 cells are int32: a GPU has no uint16 here."""
+    x: DeviceArray, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
+) -> tuple[DeviceArray, DeviceArray]:
+    """As the reference, but the winners of more than 256 cells are int32, as no device array is uint16."""
     how = (kernel_size, stride, padding, dilation)
     sizes = output_sizes(x.shape, *how, ceil_mode)
     shape = (*x.shape[:2], *sizes)
@@ -142,16 +149,16 @@ def max_pool2d(
 
 @pooling.max_pool2d_input_grad.register(DeviceArray)
 def max_pool2d_input_grad(
-    dy: Array,
-    winners: Array,
+    dy: DeviceArray,
+    winners: DeviceArray,
     input_shape: tuple[int, ...],
     kernel_size: Pair,
     stride: Pair,
     padding: Pair,
     dilation: Pair,
     ceil_mode: bool,
-) -> Array:
-    """As the reference, but a winner that is no cell of its window writes nowhere: to look for one would wait."""
+) -> DeviceArray:
+    """As the reference, but a winner that is no cell of its window gets nothing, and no error."""
     how = (kernel_size, stride, padding, dilation)
     sizes = output_sizes(input_shape, *how, ceil_mode)
     if not dy.shape == winners.shape == (*input_shape[:2], *sizes):

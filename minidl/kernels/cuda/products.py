@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from minidl.array import Array
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import gpu_function, uint32
 from minidl.array.protocol import MATMUL
@@ -62,19 +61,21 @@ PRODUCT = product_kernels(
 
 
 @products.matmul.register(DeviceArray)
-def matmul(a: Array, b: Array) -> Array:
+def matmul(a: DeviceArray, b: DeviceArray) -> DeviceArray:
     """As the reference."""
     return product(a, b)
 
 
 @products.linear.register(DeviceArray)
-def linear(x: Array, weight: Array, bias: Array | None) -> Array:
+def linear(x: DeviceArray, weight: DeviceArray, bias: DeviceArray | None) -> DeviceArray:
     """As the reference; the bias is added before a result leaves its register."""
     return product(x, weight.T, bias)
 
 
-def product(a: Any, b: Any, bias: Any = None, tile: Tile | None = None) -> Any:
-    """a · b + bias.
+def product(
+    a: DeviceArray, b: DeviceArray, bias: DeviceArray | None = None, tile: Tile | None = None
+) -> DeviceArray:
+    """The product of two matrices, plus a bias for each column.
 
     Args:
         a: (M, K), of any strides.
@@ -100,8 +101,8 @@ def product(a: Any, b: Any, bias: Any = None, tile: Tile | None = None) -> Any:
     return _product(a[None], b[None], bias, tile)[0]
 
 
-def batched_product(a: Any, b: Any) -> Any:
-    """a @ b for (…, M, K) and (…, K, N), whose leading dimensions are broadcast: what `@` of device arrays runs."""
+def batched_product(a: DeviceArray, b: DeviceArray) -> DeviceArray:
+    """What `@` of device arrays runs: (…, M, K) by (…, K, N), whose leading dimensions are broadcast."""
     if a.dtype.kind not in "f":
         raise DTypeError(f"matmul: expected float32 or float64 on a device, got {a.dtype}")
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
@@ -120,13 +121,16 @@ def batched_product(a: Any, b: Any) -> Any:
 MATMUL[:] = [batched_product]
 
 
-def _one_batch(matrix: Any, batch: tuple[int, ...]) -> Any:
+def _one_batch(matrix: DeviceArray, batch: tuple[int, ...]) -> DeviceArray:
     """A view of the matrices as (batch, rows, columns); a copy where their strides allow none."""
-    wide = np.broadcast_to(matrix, (*batch, *matrix.shape[-2:]))
-    return wide.reshape(math.prod(batch), *matrix.shape[-2:])
+    wide: Any = np.broadcast_to(matrix, (*batch, *matrix.shape[-2:]))
+    made: DeviceArray = wide.reshape(math.prod(batch), *matrix.shape[-2:])
+    return made
 
 
-def _product(a: Any, b: Any, bias: Any = None, tile: Tile | None = None) -> Any:
+def _product(
+    a: DeviceArray, b: DeviceArray, bias: DeviceArray | None = None, tile: Tile | None = None
+) -> DeviceArray:
     """(B, M, K) · (B, K, N)."""
     if a.dtype != b.dtype or (bias is not None and bias.dtype != a.dtype):
         given = f"{a.dtype} and {b.dtype}" + ("" if bias is None else f" and a bias of {bias.dtype}")

@@ -8,9 +8,7 @@ of the same kernel adds up.
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from minidl.array import Array
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_kernel, real, uint32
 from minidl.kernels import sums
@@ -56,7 +54,7 @@ def sum_rows_kernel(y, x, rows, columns, run):
 
 @gpu_kernel("real* y, const real* x, int32 images, int32 channels, int32 pixels, int32 run")
 def sum_channels_kernel(y, x, images, channels, pixels, run):
-    """y[piece, c] = Σ x[n, c, p] over all pixels of the piece's images; a block has one channel and `run` images."""
+    """y[piece, c] = Σ x[n, c, p] over all pixels of the piece's `run` images; a block has a channel."""
     tree = cuda.shared.array(THREADS, real)
     thread, channel = uint32(cuda.threadIdx.x), uint32(cuda.blockIdx.x)
     piece = uint32(cuda.blockIdx.y)
@@ -85,11 +83,11 @@ def sum_channels_kernel(y, x, images, channels, pixels, run):
 
 
 @sums.sum_rows.register(DeviceArray)
-def sum_rows(x: Array) -> Array:
+def sum_rows(x: DeviceArray) -> DeviceArray:
     """As the reference; each sum is as accurate as one in float64 that is rounded."""
     rows, columns = x.shape
     pieces, run = _pieces(rows, PIECE)
-    y: Any = empty((pieces, columns), x.dtype, x.device)
+    y: DeviceArray = empty((pieces, columns), x.dtype, x.device)
     if columns:
         sum_rows_kernel(
             (blocks_for(columns, ACROSS), pieces), (ACROSS, DOWN), y, x.contiguous(), rows, columns, run
@@ -98,7 +96,7 @@ def sum_rows(x: Array) -> Array:
 
 
 @sums.sum_channels.register(DeviceArray)
-def sum_channels(x: Array) -> Array:
+def sum_channels(x: DeviceArray) -> DeviceArray:
     """As the reference."""
     images, channels = x.shape[:2]
     pixels = math.prod(x.shape[2:])
@@ -107,7 +105,7 @@ def sum_channels(x: Array) -> Array:
     if pixels < SHORT and images > 1:  # all images first, so that a warp reads neighbours
         x, images = sum_rows(x.reshape(images, channels * pixels)), 1
     pieces, run = _pieces(images, max(1, PIECE * 8 // max(1, pixels)))
-    y: Any = empty((pieces, channels), x.dtype, x.device)
+    y: DeviceArray = empty((pieces, channels), x.dtype, x.device)
     if channels:
         sum_channels_kernel((channels, pieces), THREADS, y, x.contiguous(), images, channels, pixels, run)
     return y[0] if pieces == 1 else sum_rows(y)

@@ -1,15 +1,16 @@
-"""The one matrix product of the GPU, written by a small generator: C = A · B, a tile of C per block of threads.
+"""The GPU's matrix product, written by a small generator: C = A · B, a tile of C per block of threads.
 
-A block computes a tile of C, and walks along k in steps: all its threads together copy what the next step needs
-of A and of B into shared memory, wait for each other, and multiply from there. Each number that was fetched once
+A block computes a tile of C, and walks along k in steps: together its threads copy what a step needs of A
+and of B into shared memory, wait for each other, and multiply from there. So a number that was fetched once
 is used by a whole row or column of threads. Within the tile each thread has a small block of C's values in
 registers, for which it reads `height` numbers of A and `width` of B to do `height · width` multiplications.
 
-How A, B and C lie in memory is not the tile's business: a `Matrix` says where a row (or column) begins, how far k
-is from there, and how to read. So the same product multiplies matrices of any strides, and the three convolutions,
-whose columns are windows of an image that never stand side by side in memory.
+How A, B and C lie in memory is not the tile's business: a `Matrix` says where a row (or column) begins, how
+far k is from there, and how to read. So the same product multiplies matrices of any strides, and the three
+convolutions, whose columns are windows of an image that never stand side by side in memory.
 
-The text is generated because registers have names, not numbers: 64 accumulators in an array would go to slow memory.
+The text is generated because registers have names, not numbers: 64 accumulators in an array would go to slow
+memory. Every number is made uint32 at once, as the compiler would count in 64 bits, with twice the registers.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ class Matrix:
         locate: where a row of A (a column of B, of C) begins: its `place`, worked out once.
         step: where k is (A and B), worked out once per k.
         read: `read(pointer, place, step, …)`, the number at both.
-        along: what neighbouring threads copy: `"k"`, `"rows"` (columns, in B), or `"either"`: the kernel is told
-            by an argument. It should be what lies side by side in memory.
+        along: what neighbouring threads copy, which should be neighbours in memory: `"k"`, `"rows"` (columns,
+            in B), or `"either"`, and an argument of the kernel tells.
     """
 
     locate: GpuFunction
@@ -92,7 +93,7 @@ def product_kernel(
 ) -> GpuKernel:
     """Make the kernel that multiplies two matrices by tiles.
 
-    Its grid is (tiles of C, batch, splits); split s adds up k from s·run to (s + 1)·run and writes its partial
+    Its grid is (tiles of C, batch, splits); split s adds up k from s·run to (s+1)·run and writes its partial
     product s·whole numbers further on. Its arguments:
 
     - `c, a, b`: pointers;
@@ -124,7 +125,7 @@ def product_kernel(
 
 
 def _source(name: str, tile: Tile, numbers: list[str], a: Matrix, b: Matrix, c: Matrix, bias: str) -> str:
-    rows, columns, depth, height, width, real, threads = *tile, tile.threads
+    rows, columns, depth, height, width, real = tile
     across = columns // width  # threads side by side
     values = [(i, j) for i in range(height) for j in range(width)]
     row_of = [f"uint32(ty + uint32({i // 4 * (rows * 4 // height) + i % 4}))" for i in range(height)]
@@ -143,7 +144,7 @@ def _source(name: str, tile: Tile, numbers: list[str], a: Matrix, b: Matrix, c: 
         f"tiles_across = uint32(n + uint32({columns - 1})) // uint32({columns})",
         f"top = uint32(uint32(cuda.blockIdx.x) // tiles_across * uint32({rows}))",
         f"left = uint32(uint32(cuda.blockIdx.x) % tiles_across * uint32({columns}))",
-        f"ty = uint32(thread // uint32({across}) * uint32(4))  # the thread's first row and column in the tile",
+        f"ty = uint32(thread // uint32({across}) * uint32(4))  # its first row and column",
         f"tx = uint32(thread % uint32({across}) * uint32(4))",
         "first = uint32(split * run)",
         "last = uint32(min(first + run, depth))",
@@ -206,7 +207,8 @@ class _Copy:
         ]
         along_rows = [
             f"{name}_at, {name}_gap = uint32(thread % uint32({self.size})), uint32(0)",
-            f"{name}_first_k, {name}_k_gap = uint32(thread // uint32({self.size})), uint32({threads // self.size})",
+            f"{name}_first_k = uint32(thread // uint32({self.size}))",
+            f"{name}_k_gap = uint32({threads // self.size})",
         ]
         begin = {"a": "top", "b": "left"}[name]
         if self.matrix.along == "either":
@@ -225,7 +227,7 @@ class _Copy:
         """In each step: read the numbers, 0 where there are none, and put them down."""
         assert self.matrix.step is not None
         assert self.matrix.read is not None
-        name, along, count = self.name, self.matrix.along, self.count
+        along, count = self.matrix.along, self.count
         if along == "rows":  # a loop, so that the functions are there once; the compiler unrolls it
             return [f"for i in range(uint32({count})):", *_indented(self._number("i", "", 0, True))]
         lines = []
@@ -234,7 +236,7 @@ class _Copy:
         return lines
 
     def _number(self, i: str, suffix: str, which: int, own_k: bool) -> list[str]:
-        """Copy number `i` of a thread's, into variables with names of their own: shared ones compile slowly."""
+        """Copy number `i` of a thread's, in variables with names of their own, which compile faster."""
         name = self.name
         k = f"{name}_k{suffix if own_k else 0}"
         step = f"{name}_step{suffix if own_k else 0}"

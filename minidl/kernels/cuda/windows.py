@@ -1,12 +1,13 @@
 """Where a convolution finds its numbers: the index arithmetic of the reference's `unfold`, without the array.
 
-The reference lays every window out as a column and multiplies matrices. Here the matrices are never made: these
-functions say where in memory the number at row or column `at` and at k would have come from. A place has two
-parts, one that the column gives and one that k gives, so that most of the arithmetic is done once per column.
+The reference lays every window out as a column and multiplies matrices. Here they are never made: functions
+say where in memory the number at row or column `at` and at k would have come from. A place has two parts,
+one that the column gives and one that k gives, so that most of the arithmetic is done once per column.
 
-Letters: N images, C channels, H×W pixels; F filters (the reference's O, which
-reads like a zero) of kh×kw taps; OH×OW outputs; Cg and Fg channels and filters of one group; steps sh×sw between windows, padding ph×pw, dh×dw between taps. A `batch` is a group. They are
-uint32, and coordinates, which may be negative, int32.
+Letters: N images, C channels, H×W pixels; F filters (the reference's O, which reads like a zero) of kh×kw
+taps; OH×OW outputs; Cg and Fg channels and filters of one group; steps sh×sw between windows, padding
+ph×pw, dh×dw between taps. A `batch` is a group. All are uint32 but coordinates, which may be negative, and
+are int32.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from minidl.array.gpu import gpu_function, int32, real, uint32
 __all__ = [
     "SIZES",
     "cell",
-    "filter_value",
-    "image_cell",
+    "filter_tap",
     "output_cell",
     "sizes_of",
     "source",
@@ -51,7 +51,7 @@ def sizes_of(
 
 @gpu_function
 def window(batch, at, C, Cg, H, W, OH, OW, sh, sw, ph, pw):
-    """Window number `at` of all images: where its group's channels begin, its first row and its first column."""
+    """Window number `at` of all images: where its group's channels begin, and its first row and column."""
     pixels = uint32(OH * OW)
     image = uint32(at // pixels)
     pixel = uint32(at - image * pixels)
@@ -84,12 +84,12 @@ def cell(pointer, place, step, H, W):
     return value
 
 
-# ------------------------------------------------------------------ dy, seen from the pixels that it came from
+# ------------------------------------------------------------------ dy, seen from pixels of x
 
 
 @gpu_function
 def source(batch, at, F, Fg, H, W, OH, OW, ph, pw):
-    """Pixel number `at` of all images: where its group's filters begin in dy, and its row and column in the padding."""
+    """Pixel number `at` of all images: where its group begins in dy, its row and column in the padding."""
     pixels = uint32(H * W)
     image = uint32(at // pixels)
     pixel = uint32(at - image * pixels)
