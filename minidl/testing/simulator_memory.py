@@ -9,6 +9,8 @@ even if the numbers would have been right.
 from __future__ import annotations
 
 import array
+import functools
+import itertools
 import math
 from typing import Any
 
@@ -128,6 +130,14 @@ class BlockMemory:
         return PrivateArray(site, shape, dtype)
 
 
+@functools.cache
+def _places(shape: tuple[int, ...]) -> dict[Any, int]:
+    """The position in memory of each index: to look it up takes less time than to check and compute it."""
+    if len(shape) == 1:
+        return {i: i for i in range(shape[0])}
+    return {index: at for at, index in enumerate(itertools.product(*map(range, shape)))}
+
+
 class PrivateArray:
     """An array of one thread: a cell has to be written before it is read."""
 
@@ -140,18 +150,11 @@ class PrivateArray:
         self.writers = [-1] * size
         self.nbytes = size * dtype.dtype.itemsize
         self.whole = dtype.dtype.kind != "f"
+        self.places = _places(self.shape)
 
-    def at(self, index: Any) -> int:
-        """The position of an index in memory."""
-        given = index if isinstance(index, tuple) else (index,)
-        if len(given) != len(self.shape):
-            raise FaultError(f"{self.text(index)}: {self.name} has the shape {self.shape}, one index each")
-        position = 0
-        for number, size in zip(given, self.shape, strict=True):
-            if not 0 <= number < size:
-                raise FaultError(f"{self.text(index)} is outside its shape {self.shape}")
-            position = position * size + number
-        return position
+    def outside(self, index: Any) -> FaultError:
+        """The error for an index that has no place."""
+        return FaultError(f"{self.text(index)} is outside its shape {self.shape}")
 
     def text(self, index: Any) -> str:
         """An element as the kernel writes it."""
@@ -159,13 +162,17 @@ class PrivateArray:
         return f"{self.name}[{inner}]"
 
     def __getitem__(self, index: Any) -> Any:
-        at = self.at(index)
+        at = self.places.get(index)
+        if at is None:
+            raise self.outside(index)
         if self.writers[at] < 0:
             raise FaultError(f"{self.text(index)} is read, but was never written")
         return self.values[at]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        at = self.at(index)
+        at = self.places.get(index)
+        if at is None:
+            raise self.outside(index)
         self.writers[at] = 0
         self.values[at] = value
 
@@ -179,22 +186,27 @@ class SharedArray(PrivateArray):
         self.readers: list[list[int] | None] = [None] * len(self.values)
 
     def __getitem__(self, index: Any) -> Any:
-        at, block = self.at(index), self.block
-        writer = self.writers[at]
-        if not 0 <= writer < block.start:
+        at = self.places.get(index)
+        if at is None:
+            raise self.outside(index)
+        block = self.block
+        writer, start, now = self.writers[at], block.start, block.now
+        if not 0 <= writer < start:
             if writer < 0:
                 raise FaultError(f"{self.text(index)} is read, but was never written")
             if not block.before_now(writer):
                 raise self.race(index, "reads", writer, "wrote")
         readers = self.readers[at]
-        if readers is None or readers[-1] < block.start:
-            self.readers[at] = [block.now]
-        elif readers[-1] != block.now:
-            readers.append(block.now)
+        if readers is None or readers[-1] < start:
+            self.readers[at] = [now]
+        elif readers[-1] != now:
+            readers.append(now)
         return self.values[at]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        at, block = self.at(index), self.block
+        at, block = self.places.get(index), self.block
+        if at is None:
+            raise self.outside(index)
         if self.writers[at] >= block.start and not block.before_now(self.writers[at]):
             raise self.race(index, "writes", self.writers[at], "wrote")
         readers = self.readers[at]
@@ -209,7 +221,9 @@ class SharedArray(PrivateArray):
         """`cuda.atomic.add`: races are allowed, sums of floats are not, as their order would show."""
         if not self.whole:
             raise FaultError(f"an atomic sum of floats in {self.text(index)} comes out differently each time")
-        at = self.at(index)
+        at = self.places.get(index)
+        if at is None:
+            raise self.outside(index)
         if self.writers[at] < 0:
             raise FaultError(f"{self.text(index)} is added to, but was never written")
         before = self.values[at]

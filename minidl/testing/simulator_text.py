@@ -20,7 +20,7 @@ from minidl.array.gpu import NAMES, TYPES, GpuFunction, GpuKernel
 from minidl.errors import KernelError
 from minidl.testing.simulator_memory import FaultError
 
-__all__ = ["HIDDEN", "SUBSCRIPTS", "ThreadText", "forget", "read_kernel"]
+__all__ = ["HIDDEN", "SUBSCRIPTS", "ThreadText", "read_kernel"]
 
 HIDDEN = (
     "_block",
@@ -59,11 +59,6 @@ class ThreadText(NamedTuple):
 
 
 _read: dict[tuple[GpuFunction, str], ThreadText] = {}
-
-
-def forget() -> None:
-    """Read every kernel again when it runs next: somebody changed a text."""
-    _read.clear()
 
 
 def read_kernel(kernel: GpuFunction, precision: str) -> ThreadText:
