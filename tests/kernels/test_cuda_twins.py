@@ -24,8 +24,8 @@ from minidl.kernels.registry import KERNELS
 DTYPES = [np.float32, np.float64]
 TWINS = [name for name, kernel in KERNELS.items() if DeviceArray in kernel.twins]
 SEEDS = range(30)
-DRAWS = 4  # with any numbers in them, per kernel, dtype and layout
-MOST = 4_000
+DRAWS = 3  # with any numbers in them, per kernel, dtype and layout
+MOST = 2_500
 """How many numbers, or eight products, a draw may have."""
 
 
