@@ -75,7 +75,8 @@ class Settings:
             value = values.get(field.name)
             if type(value) is not kinds[str(field.type)]:
                 raise ValueError(f"expected {field.name} ({field.type}), got {value!r}")
-        choices: dict[str, Collection[str]] = {"model": MODELS, "optimizer": OPTIMIZERS, "dataset": ("mnist",), "device": DEVICES}
+        choices: dict[str, Collection[str]] = {"model": MODELS, "optimizer": OPTIMIZERS}
+        choices |= {"dataset": ("mnist",), "device": DEVICES}
         for name, known in choices.items():
             if values[name] not in known:
                 raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {values[name]!r}")

@@ -126,7 +126,7 @@ def test_a_loss_that_is_no_number_is_blamed_on_a_layer():
     with pytest.raises(ArithmeticError, match="the batch itself"):
         trainer.train_step(*batch)
     trainer.model.layers[1].weight.data[...] = np.inf
-    with pytest.raises(ArithmeticError, match="parameter layers.1.weight is not finite"):
+    with pytest.raises(ArithmeticError, match=r"parameter layers.1.weight is not finite"):
         trainer.train_step(np.ones((4, 3, 4), np.float32), np.zeros(4, np.int64))
     assert np.isinf(to_host(trainer.model.layers[1].weight.data)).all()
 
