@@ -94,7 +94,7 @@ BUGS = [
     Bug("state shared by all", Optimizer, "step", "setdefault(parameter, {})", "setdefault(due[0][0], {})"),
     Bug("gradients kept", Optimizer, "zero_grad", "parameter.zero_grad()", "pass"),
     Bug("state dict aliases arrays", optimizer_module, "_copy", "value.copy()", "value"),
-    Bug("load aliases arrays", Optimizer, "_read_value", "as_like(values.copy(), like.data)", "as_like(values, like.data)"),
+    Bug("load aliases arrays", Optimizer, "_read_value", "values.copy()", "values"),
     Bug("load does not check shapes", Optimizer, "_read_value", "values.shape != like.shape", "False"),
     Bug("load does not check numbers", Optimizer, "_read_value", 'values.dtype.kind not in "fiu"', "False"),
     Bug("load does not check options", Optimizer, "_read_groups", "self.check_options(options)", "pass"),
