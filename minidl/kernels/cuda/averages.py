@@ -73,10 +73,14 @@ def avg_pool2d_input_grad_kernel(dx, dy, size, H, W, OH, OW, kh, kw, sh, sw, ph,
         top, bottom = windows_over(row, kh, sh, ph, OH)
         left, right = windows_over(column, kw, sw, pw, OW)
         total = real(0)
-        for i in range(top, bottom):
-            for j in range(left, right):
+        i = top
+        while i < bottom:  # a range would count in 64 bits, and the registers would not do
+            j = left
+            while j < right:
                 share = dy[uint32((plane * OH + i) * OW + j)]
                 total += share / divisor_of(i, j, H, W, kh, kw, sh, sw, ph, pw, padded, divisor)
+                j = int32(j + 1)
+            i = int32(i + 1)
         dx[at] = total
 
 
