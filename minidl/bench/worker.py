@@ -1,6 +1,7 @@
 """One side of the benchmark: a process that reads commands as lines of JSON, and answers each with one.
 
 ```
+{"do": "compile", "case": "mlp-64"}                                    →  {}
 {"do": "open", "case": "mlp-64", "memory": true, "results": "a.npz"}   →  {"flops": {…}, "peak_bytes": …}
 {"do": "turn", "seconds": 0.03, "steps": 3}                            →  {"ms": {"step": 0.47}, "steps": 64}
 {"do": "peak"}                                                         →  {"gflops": 205.1}
@@ -51,6 +52,11 @@ class Worker:
         self.side = _side(side)
         self.side.configure(threads)
         self.running: Any = None
+
+    def compile(self, case: str) -> dict[str, Any]:
+        """Take a case's first step, which leaves its kernels' machine code in the cache on disk."""
+        _step(self.side(CASES[case]))
+        return {}
 
     def open(self, case: str, memory: bool, results: str) -> dict[str, Any]:
         """Build a case, take its first steps, and write down what the first one computed."""

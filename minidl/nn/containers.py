@@ -37,18 +37,20 @@ class Sequential(Module):
         return self
 
     def forward(self, x: Array) -> Array:
-        for layer in self:
+        layers = list(self.children())
+        for layer in layers:
             x = layer(x)  # eq. 4.4: one function put into the next
-        return x if len(self) else x.copy()
+        return x if layers else x.copy()
 
     def backward(self, dy: Any) -> Any:
         # dx = (∂f₁/∂x)ᵀ … (∂fₙ/∂fₙ₋₁)ᵀ dy, taken from the right
-        for layer in reversed(list(self)):
+        layers = list(self.children())
+        for layer in reversed(layers):
             if dy is None:  # what stands before the layer that meets the data: `no_input_grad`
                 layer.forget()
             else:
                 dy = layer.backward(dy)  # eq. 4.5: each hands its gradient on
-        return dy if len(self) else dy.copy()
+        return dy if layers else dy.copy()
 
     def _data_layer(self) -> Module | None:
         for layer in self:
@@ -67,5 +69,5 @@ class Sequential(Module):
     @overload
     def __getitem__(self, index: slice) -> Sequential: ...
     def __getitem__(self, index: Any) -> Module:
-        layers = list(self)
+        layers = list(self.children())
         return Sequential(*layers[index]) if isinstance(index, slice) else layers[index]

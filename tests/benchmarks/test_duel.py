@@ -178,6 +178,32 @@ def test_the_next_case_gets_new_workers(monkeypatch):
     assert started == ["minidl", "torch"] * 2
 
 
+def test_a_workload_is_compiled_before_its_memory_is_looked_at(monkeypatch):
+    from minidl.bench import ring
+
+    log = []
+
+    class Worker(FakeSide):
+        def ask(self, do, **arguments):
+            return log.append((self.name, do)) or {} if do == "compile" else super().ask(do, **arguments)
+
+        def close(self):
+            log.append((self.name, "close"))
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exception):
+            self.close()
+
+    monkeypatch.setattr(ring.Ring, "_start", lambda self, side: Worker(side, 1.0, log))
+    with ring.Ring("torch", 1) as held:
+        held.duel(CASES["mlp-64"], SETTINGS)
+        held.duel(CASES["relu"], SETTINGS)
+    assert log[:3] == [("minidl", "compile"), ("minidl", "close"), ("minidl", "open")]
+    assert log.count(("minidl", "compile")) == 1  # of other cases nobody asks what they take
+
+
 def test_a_real_worker_answers():
     import sys
     import tempfile
@@ -191,6 +217,7 @@ def test_a_real_worker_answers():
         with np.load(f"{folder}/a.npz") as results:
             assert "gradient of 0.weight" in results
         turn = worker.ask("turn", seconds=0.01, steps=3)
+        assert worker.ask("compile", case="mlp-64") == {}
     assert answer["flops"]["step"] > 26e6
     assert answer["versions"]["backend"] == "numpy"
     if sys.platform == "linux":

@@ -41,8 +41,8 @@ def build(function, name):
     elif name == "lanes_to_planes":
 
         @numba.njit
-        def call(target, source, planes, pixels, target_row):
-            function(at(source, 0), planes, pixels, at(target, 0), target_row)
+        def call(target, source, source_row, planes, pixels, target_row):
+            function(at(source, 0), source_row, planes, pixels, at(target, 0), target_row)
 
     else:
 
@@ -88,9 +88,10 @@ def check_planes_to_lanes(call, rng, lanes):
 
 def check_lanes_to_planes(call, rng, lanes):
     planes, pixels = int(rng.choice([lanes, rng.integers(1, lanes + 1)])), int(rng.integers(0, 40))
-    source = rng.standard_normal((pixels, lanes))
+    source_row = lanes + int(rng.integers(0, 3))
+    source = rng.standard_normal((pixels, source_row))
     target = np.full(ROOM, np.nan)
-    call(target, source, planes, pixels, pixels + 3)
+    call(target, source, source_row, planes, pixels, pixels + 3)
     wanted = np.full((planes, pixels + 3), np.nan)
     wanted[:, :pixels] = source[:, :planes].T
     np.testing.assert_array_equal(target[: wanted.size].reshape(wanted.shape), wanted)

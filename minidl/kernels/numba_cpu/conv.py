@@ -18,8 +18,8 @@ import numpy as np
 from minidl.array import Array, empty, zeros
 from minidl.kernels import conv
 from minidl.kernels.geometry import Pair, output_sizes
+from minidl.kernels.numba_cpu import abreast, depthwise, winograd
 from minidl.kernels.numba_cpu import columns as side_by_side
-from minidl.kernels.numba_cpu import depthwise, fold, winograd
 from minidl.kernels.numba_cpu.arguments import flat
 from minidl.kernels.numba_cpu.dots import add_dots
 from minidl.kernels.numba_cpu.jit import jit
@@ -58,6 +58,9 @@ def conv2d(
         filters = weight.reshape(groups, o // groups, 1, kh * kw)
         depthwise.correlate(x, filters, bias, y, stride, (vertical,), (horizontal,), kw)
         return y
+    if abreast.pays(x.shape, y.shape, kw, stride, dilation, groups, x.itemsize):
+        abreast.correlate(np.ascontiguousarray(x), weight, bias, y, padding, groups)
+        return y
     _correlate(x, weight, bias, y, stride, rows, columns, groups)
     return y
 
@@ -92,8 +95,8 @@ def conv2d_input_grad(
         filters = weight.reshape(groups, 1, o // groups, kh * kw)
         depthwise.correlate(dy, filters, None, dx, (1, 1), vertical, horizontal, kw)
         return dx
-    if stride == (1, 1) and fold.pays(cg * kh * kw, dy.itemsize, dx.shape[2:], dy.shape[2:]):
-        fold.input_grad(np.ascontiguousarray(dy), np.ascontiguousarray(weight), dx, padding, dilation, groups)
+    if abreast.pays(dy.shape, dx.shape, kw, stride, dilation, groups, dy.itemsize):
+        abreast.input_grad(np.ascontiguousarray(dy), weight, dx, padding, groups)
         return dx
     rows, columns = _shifts(kh, kw, padding, dilation)
     if groups == 1 and side_by_side.pays(cg, o, dx.shape[2:], dy.shape[2:], stride, rows, columns):

@@ -352,7 +352,7 @@ def _some_outputs(
                         )  # fmt: skip
                 target = ((image * groups + channel) * results + result) * height + top
                 lanes_to_planes(
-                    out, channels, (end - top) * width, at(y, target * width), results * height * width
+                    out, lanes, channels, (end - top) * width, at(y, target * width), results * height * width
                 )
 
 

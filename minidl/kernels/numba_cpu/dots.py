@@ -16,11 +16,12 @@ from numba import types
 from numba.extending import intrinsic
 
 from minidl.kernels.numba_cpu.jit import part
-from minidl.kernels.numba_cpu.tile import Words, lanes_of, offset
+from minidl.kernels.numba_cpu.tile import VECTOR_BYTES, Words, lanes_of, offset
 
 __all__ = ["add_dots"]
 
 TAPS = 4  # rows of B that a tile takes
+PARTS = 1 if VECTOR_BYTES == 64 else 2  # in which a tile of six rows takes them: its sums are registers
 
 
 def _make_dots(rows: int, taps: int) -> Any:
@@ -74,7 +75,7 @@ def _make_dots(rows: int, taps: int) -> Any:
     return dots
 
 
-_dots6, _dots2, _dots1 = (_make_dots(rows, TAPS) for rows in (6, 2, 1))
+_dots6, _dots2, _dots1 = _make_dots(6, TAPS // PARTS), _make_dots(2, TAPS), _make_dots(1, TAPS)
 _dots6_1, _dots2_1, _dots1_1 = (_make_dots(rows, 1) for rows in (6, 2, 1))
 
 
@@ -104,6 +105,9 @@ def add_dots(m, taps, n, a, a_row, b, b_rows, c, c_row):
             if taps - t >= TAPS:
                 if rows == 6:
                     _dots6(a_here, a_row, b, b_tap, n, c_tap, c_row)
+                    if PARTS == 2:
+                        more, there = offset(b_tap, TAPS // 2), offset(c_tap, TAPS // 2 * lanes)
+                        _dots6(a_here, a_row, b, more, n, there, c_row)
                 elif rows == 2:
                     _dots2(a_here, a_row, b, b_tap, n, c_tap, c_row)
                 else:

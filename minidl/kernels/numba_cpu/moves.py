@@ -138,17 +138,17 @@ def planes_to_lanes(source, source_row, planes, pixels, target, places):
 
 
 @part
-def lanes_to_planes(source, planes, pixels, target, target_row):
-    """target[i, j] = source[j · lanes + i] for i < planes, j < pixels, and nothing written beyond."""
+def lanes_to_planes(source, source_row, planes, pixels, target, target_row):
+    """target[i, j] = source[j · source_row + i] for i < planes, j < pixels, and nothing written beyond."""
     lanes = lanes_of(source)
     if planes == lanes and pixels >= lanes:
         for start in range(0, pixels, lanes):
             j = min(start, pixels - lanes)
-            _square(offset(source, j * lanes), lanes, offset(target, j), target_row, lanes - 1)
+            _square(offset(source, j * source_row), source_row, offset(target, j), target_row, lanes - 1)
     else:
         for i in range(planes):
             for j in range(pixels):
-                put(target, i * target_row + j, get(source, j * lanes + i))
+                put(target, i * target_row + j, get(source, j * source_row + i))
 
 
 @intrinsic

@@ -7,15 +7,20 @@ when its own order is bad: when its columns are not neighbours in memory (a tran
 is so large that its rows lie far apart.
 
 Every c[i,j] is the same chain of multiply-adds over k = 0, 1, 2, …, whatever blocks, tiles and threads
-made it: so the bits never depend on the number of threads.
+made it: so the bits never depend on the number of threads. (A small batch's `linear` goes to `inner`, which
+turns nothing round.)
 """
 
 from __future__ import annotations
+
+import functools
+from typing import Any
 
 import numpy as np
 
 from minidl.array import Array, empty
 from minidl.kernels import products
+from minidl.kernels.numba_cpu import inner
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.moves import copy_row, copy_vector, transpose
 from minidl.kernels.numba_cpu.pool import POOL
@@ -63,9 +68,19 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Array:
     ):
         return products.linear.reference(x, weight, bias)
     y = empty((len(x), len(weight)), x.dtype)
+    if 0 < len(x) <= inner.FEW and x.flags.c_contiguous and weight.flags.c_contiguous and weight.size:
+        b = _no_bias(len(weight), x.dtype) if bias is None else np.ascontiguousarray(bias)
+        with POOL.team(y.size * x.shape[1]) as team:
+            inner.rows_by_rows(x, weight, b, y, team)
+        return y
     if bias is None:
         return _product(x, weight.T, y)
     return _product(x, weight.T, y, BY_COLUMN, np.ascontiguousarray(bias))
+
+
+@functools.cache
+def _no_bias(n: int, dtype: np.dtype[Any]) -> Array:
+    return np.zeros(n, dtype)
 
 
 def _fit(a: Array, b: Array, axis: int) -> bool:
@@ -230,7 +245,8 @@ def _matmul(a, a_row, a_step, b, b_step, b_column, c, bias, depth, begin, team):
         how = (a, a_row, a_step, b, b_step, c, bias, depth, begin, down, across)
         _block(team, -(-m // down) * -(-n // across), how)
         return
-    broad = -(-min(BROAD, n) // width) * width
+    # (a B that fits into one block is one block, whatever its shape)
+    broad = -(-(n if depth * n <= DEEP * BROAD else min(BROAD, n)) // width) * width
     deep = depth if depth * broad <= DEEP * BROAD else -(-depth // -(-depth // DEEP))  # all of about one size
     packed = np.empty(deep * broad, c.dtype)
     # With few rows of A, who multiplies a panel packs it: it never travels between two cores' caches.
