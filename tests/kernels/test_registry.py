@@ -150,6 +150,20 @@ def test_an_unwritable_cache_folder_only_costs_time(tmp_path):
     assert run(code, MINIDL_BACKEND="numba", HOME=str(tmp_path)) == "numba 4.0"
 
 
+def test_two_processes_never_write_one_file_of_machine_code(tmp_path):
+    """Else one that compiles for float32 while the other does for float64 would load the other's code."""
+    pytest.importorskip("numba")
+    code = f"""
+        import os
+        {POOL}
+        print(os.getpid())
+    """
+    said = run(code, MINIDL_BACKEND="numba", NUMBA_CACHE_DIR=str(tmp_path)).split()
+    names = [file.name for file in tmp_path.rglob("*.nbc")]
+    assert names
+    assert all(f".{said[-1]}-" in name for name in names)
+
+
 def test_eight_threads_at_once():
     pytest.importorskip("numba")
     from concurrent.futures import ThreadPoolExecutor

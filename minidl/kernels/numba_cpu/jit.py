@@ -73,23 +73,25 @@ def is_cached(family: str) -> bool | None:
 
 
 def _make_careful(cache: Any) -> None:
-    """Mend two things in a function's cache.
+    """Mend three things in a function's cache.
 
     Numba takes cached code for fresh while the function's own file is unchanged, but a kernel is inlined
     from several files: here every file of this folder counts. The digest of them is also part of the
     cached files' names: two versions that run at the same time would otherwise write to one file and
-    load each other's code. And a disk that is full, or became read-only, must not stop a computation.
+    load each other's code. So would two processes that compile a function for two dtypes at once, which
+    Numba numbers alike: the process's number is part of the names, too. And a disk that is full, or became
+    read-only, must not stop a computation.
     """
     files = cache._cache_file
     files._source_stamp = _stamp()
     base = f"{cache._impl.filename_base}.{_stamp()[:16]}"
     files._index_name = f"{base}.nbi"
     files._index_path = os.path.join(files._cache_path, files._index_name)
-    files._data_name_pattern = base + ".{number:d}.nbc"
     _folders.add(files._cache_path)
     save = cache.save_overload
 
     def save_if_possible(signature: Any, data: Any) -> None:
+        files._data_name_pattern = f"{base}.{os.getpid()}-{{number:d}}.nbc"
         try:
             save(signature, data)
         except OSError:
