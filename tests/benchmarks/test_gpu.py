@@ -112,7 +112,7 @@ def test_a_devices_time_is_that_of_runs_between_two_moments_of_rest(monkeypatch)
     worker.running = slow
     answer = worker.turn(seconds=100, steps=1)
     assert answer["ms"] == {"forward": 2000, "forward and backward": 5000}
-    # 8 runs of each fill the time: of one step, of two, and of four if they are forwards alone; 7 + 14 + 5 · 18 s
+    # 8 runs of each fill the time: of a step, of two, and of four forwards; 7 + 14 + 5 · 18 s
     assert worker._steps == {"forward": 4, "forward and backward": 2}
     assert slow.now == 111
     assert slow.waits == 7 * 2 * 2  # before and after each run
