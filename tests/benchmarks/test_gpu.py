@@ -15,6 +15,7 @@ from minidl.bench.goals import verdicts
 from minidl.bench.machine import describe, describe_gpu
 from minidl.bench.minidl_side import MinidlSide, ReferenceSide
 from minidl.bench.worker import Worker
+from minidl.errors import MinidlError
 
 
 def network(nn):
@@ -128,6 +129,58 @@ def test_the_memory_of_a_step_is_its_peak_less_what_was_there():
     del kept, two
     assert added() == 8192
     assert MinidlSide.mark_memory("sim")() == 0
+
+
+def test_pytorch_without_a_gpu_says_so():
+    torch = pytest.importorskip("torch")
+    from minidl.bench.torch_side import TorchSide
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(MinidlError, match="sees no GPU: install one built for CUDA"):
+        TorchSide.configure(torch.get_num_threads(), "cuda")
+
+
+def test_pytorchs_gpu_is_waited_for_and_held_to_float32(monkeypatch):
+    torch = pytest.importorskip("torch")
+    from minidl.bench.torch_side import TorchSide
+
+    waits, bytes_now = [], iter([1000, 9000])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: waits.append("wait"))
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: waits.append("reset"))
+    for name in ("memory_allocated", "max_memory_allocated"):
+        monkeypatch.setattr(torch.cuda, name, lambda: next(bytes_now))
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", True)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    TorchSide.configure(torch.get_num_threads(), "cuda")
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cudnn.allow_tf32
+    for device in ("cpu", "sim", "cuda"):
+        TorchSide.synchronize(device)
+    assert waits == ["wait"]
+    assert TorchSide.mark_memory("cuda")() == 8000
+    assert waits == ["wait", "wait", "reset"]
+
+
+def test_memory_is_looked_at_where_both_sides_are_on_the_gpu(monkeypatch):
+    from minidl.bench import ring
+
+    asked = []
+
+    class Worker:
+        close = staticmethod(lambda: None)
+
+    monkeypatch.setattr(ring.Ring, "_start", lambda self, side: asked.append(side) or Worker())
+    monkeypatch.setattr(ring, "duel", lambda case, ours, theirs, settings, memory: asked.append(memory))
+    for opponent, device, names in (
+        ("torch", "cuda", ("mlp-64", "mlp-64-graph", "relu")),
+        ("reference", "sim", ("mlp-64",)),
+    ):
+        with ring.Ring(opponent, 1, device) as held:
+            for name in names:
+                held.duel(CASES[name], Settings())
+    assert asked == ["minidl", "torch", True, False, False, "minidl", "reference", False]
 
 
 def test_an_expression_moves_as_many_bytes_as_it_says():
