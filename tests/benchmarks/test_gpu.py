@@ -151,11 +151,14 @@ def test_pytorchs_gpu_is_waited_for_and_held_to_float32(monkeypatch):
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: waits.append("reset"))
     for name in ("memory_allocated", "max_memory_allocated"):
         monkeypatch.setattr(torch.cuda, name, lambda: next(bytes_now))
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", True)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    TorchSide.configure(torch.get_num_threads(), "cuda")
-    assert not torch.backends.cuda.matmul.allow_tf32
-    assert not torch.backends.cudnn.allow_tf32
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    try:
+        products.allow_tf32 = convolutions.allow_tf32 = True
+        TorchSide.configure(torch.get_num_threads(), "cuda")
+        assert (products.allow_tf32, convolutions.allow_tf32) == (False, False)
+    finally:
+        products.allow_tf32, convolutions.allow_tf32 = before
     for device in ("cpu", "sim", "cuda"):
         TorchSide.synchronize(device)
     assert waits == ["wait"]
