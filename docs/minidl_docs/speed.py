@@ -4,8 +4,11 @@ The file is what `minidl bench --json` wrote; it stands beside the page. What ca
 
 - `machine`: what it ran on, and when;
 - `summary`: the geometric mean, and what is slower than the opponent;
-- `workload`, `operation`, `ladder`, `growth`: the table of that group;
+- `workload`, `graph`, `operation`, `memory`, `ladder`, `growth`: the table of that group;
+- `goals`: what was to be reached on a GPU, and whether it was;
 - `ratios`, `curves`: the plots of the training steps and of the growth.
+
+`@bench? …` does without the file: where it is missing, `machine` says so, and all else is left out.
 """
 
 from __future__ import annotations
@@ -22,12 +25,18 @@ from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
 
 from minidl.bench import Report
+from minidl.bench.goals import verdicts
 from minidl.bench.report import BUSY, Row, megabytes, milliseconds
 from minidl_docs.plots import plot_style, svg_of
 
 __all__ = ["BenchError", "rendered"]
 
-LINE = re.compile(r"^@bench +(?P<what>\w+) +(?P<file>[\w./-]+\.json) *$")
+LINE = re.compile(r"^@bench(?P<optional>\??) +(?P<what>\w+) +(?P<file>[\w./-]+\.json) *$")
+MISSING = [
+    '!!! warning "Not yet measured"',
+    "    No GPU was at hand when this page was made. What stands above was compiled for one and run on the",
+    "    simulated one; nothing here says yet how fast a card runs it.",
+]
 FENCE = re.compile(r"^ *(`{3,}|~{3,})")
 
 
@@ -43,6 +52,8 @@ def machine(report: Report) -> list[str]:
     where = (
         f"**{m['cpu']}**, {m['cores']} cores, {report.threads} threads on each side, {m['system']}; {known}."
     )
+    if report.device != "cpu":
+        where = f"**{m['gpu']}**, driver {m['driver']}; {m['cpu']}, {m['system']}; {known}."
     peak = f"Arithmetic peak {report.gemm_peak_gflops:.0f} GFLOP/s."
     lines = [f"{where} {peak} Measured on {report.date[:10]}."]
     if report.busy is not None and report.busy > BUSY:
@@ -127,12 +138,18 @@ def curves(report: Report) -> list[str]:
     return lines
 
 
+def goals(report: Report) -> list[str]:
+    """One line for each."""
+    return [f"- {line}" for line in verdicts(report)]
+
+
 WHAT: dict[str, Callable[[Report], list[str]]] = {
     "machine": machine,
     "summary": summary,
     "ratios": ratios,
     "curves": curves,
-    **{group: table(group) for group in ("workload", "operation", "ladder", "growth")},
+    "goals": goals,
+    **{group: table(group) for group in ("workload", "graph", "operation", "memory", "ladder", "growth")},
 }
 
 
@@ -146,14 +163,16 @@ def _rendered(what: str, path: Path, stamp: float) -> tuple[str, ...]:
     return tuple(WHAT[what](_report(path, stamp)))
 
 
-def rendered(what: str, path: Path) -> list[str]:
-    """The lines that `@bench what path` becomes.
+def rendered(what: str, path: Path, optional: bool = False) -> list[str]:
+    """The lines that `@bench what path` becomes, or, if `optional`, `@bench? what path`.
 
     Raises:
         BenchError: there is no such thing to show, or no such file.
     """
     if what not in WHAT:
         raise BenchError(f"@bench {what}: expected one of {', '.join(WHAT)}")
+    if optional and not path.is_file():
+        return MISSING if what == "machine" else []
     if not path.is_file():
         raise BenchError(f"@bench {what}: there is no {path.name} beside the pages")
     return list(_rendered(what, path, path.stat().st_mtime))
@@ -192,8 +211,11 @@ class BenchLines(Preprocessor):
         for line in lines:
             inside ^= bool(FENCE.match(line))
             match = None if inside else LINE.match(line)
-            out += rendered(match["what"], self.root / match["file"]) if match else [line]
+            out += self._in_place_of(match) if match else [line]
         return out
+
+    def _in_place_of(self, match: re.Match[str]) -> list[str]:
+        return rendered(match["what"], self.root / match["file"], bool(match["optional"]))
 
 
 class Bench(Extension):

@@ -27,6 +27,7 @@ __all__ = [
     "capture",
     "device_count",
     "device_name",
+    "driver_version",
     "is_available",
     "memory_allocated",
     "synchronize",
@@ -51,6 +52,11 @@ def device_count() -> int:
 def device_name() -> str:
     """What the GPU that is used calls itself."""
     return _device().gpu.name
+
+
+def driver_version() -> str:
+    """The newest CUDA that the GPU's driver speaks, such as `"13.0"`."""
+    return _device().driver_version()
 
 
 def synchronize() -> None:
@@ -195,6 +201,11 @@ class CudaDevice(Device):
         """Wait until all that was asked for is done."""
         self.refuse_while_recording("synchronize")
         self._stream.sync()
+
+    def driver_version(self) -> str:
+        """The newest CUDA that the driver speaks, such as `"13.0"`."""
+        number = int(self._call("cuDriverGetVersion"))  # 13000
+        return f"{number // 1000}.{number % 1000 // 10}"
 
     def start_recording(self) -> None:
         """From here on launches go into a graph."""

@@ -88,12 +88,14 @@ class MemoryPool:
     Attributes:
         device: whose memory it is.
         in_use: bytes in blocks that arrays have now.
+        peak: the most that were in use at once; whoever measures sets it back.
         kept: bytes in all blocks, idle ones included.
         allocations: how often the device was asked.
     """
 
     device: Any = None
     in_use: int
+    peak: int
     kept: int
     allocations: int
 
@@ -102,13 +104,15 @@ class MemoryPool:
         self._free = free
         self._idle: dict[int, deque[Block]] = {}
         self._recording: Reserve | None = None
-        self.in_use = self.kept = self.allocations = 0
+        self.in_use = self.peak = self.kept = self.allocations = 0
 
     def take(self, nbytes: int) -> Buffer:
         """A buffer of `nbytes` bytes, whose contents are anything."""
         size = rounded(nbytes)
         block = self._recorded(size) if self._recording is not None else self._any(size)
         self.in_use += size
+        if self.in_use > self.peak:
+            self.peak = self.in_use
         return Buffer(self, block, nbytes)
 
     def _any(self, size: int) -> Block:

@@ -1,8 +1,8 @@
-"""The benchmark: what one training step costs, beside PyTorch's, the two in turn on the same cores.
+"""The benchmark: what one training step costs, beside PyTorch's, the two in turn on the same cores or GPU.
 
 `cases` says what is measured and `networks` holds what both sides run; `worker` is one side's process,
-`duel` lets two of them take turns; `flops` counts the arithmetic; `report` turns turns into figures, and
-`plots` draws them. `minidl bench` is the command.
+`duel` lets two of them take turns; `flops` counts the arithmetic; `report` turns turns into figures,
+`goals` says what they should be on a GPU, and `plots` draws them. `minidl bench` is the command.
 """
 
 from minidl.bench.cases import CASES, Case, select

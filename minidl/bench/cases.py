@@ -8,6 +8,7 @@ A case is a network, the shape of its input, and what one step is:
 - `"optimizer"`: the optimizer's `step` alone, with gradients that are there
 - `"product"`: one matrix product, in the memory layout in which a layer has it, or by one of the loops of
   `kernels/numba_cpu/ladder.py` in the place of minidl's own kernel: `step`
+- `"expression"`: one line of array arithmetic of two arrays: `step`
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import fnmatch
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,16 +26,19 @@ from minidl.array import Array
 from minidl.bench import networks
 from minidl.errors import MinidlError
 
-__all__ = ["CASES", "PARTS", "Case", "batch", "factors", "select", "upstream", "weights"]
+__all__ = ["CASES", "PARTS", "Case", "batch", "factors", "operands", "select", "upstream", "weights"]
 
 SEED = 20_260_101
 CLASSES = 10
+LARGE = (4096, 8192)
+"""Of the arrays that show the pace of a GPU's memory: 134 MB each, more than its caches hold."""
 PARTS = {
     "train": ("step",),
     "operation": ("forward", "backward"),
     "loss": ("forward", "backward"),
     "optimizer": ("step",),
     "product": ("step",),
+    "expression": ("step",),
 }
 
 
@@ -44,9 +48,9 @@ class Case:
 
     Attributes:
         name: what `--only` selects by.
-        group: `"workload"`, `"operation"`, `"ladder"` or `"growth"`.
+        group: `"workload"`, `"graph"`, `"operation"`, `"memory"`, `"ladder"` or `"growth"`.
         kind: what a step is, a key of `PARTS`.
-        network: builds the network (or the loss) from `minidl.nn` or `torch.nn`; None for a product.
+        network: builds the network (or the loss) from `minidl.nn` or `torch.nn`; None where there is none.
         shape: of the input, batch first; of a product M, K, N.
         text: what the tables say.
         optimizer: its name and options, for `"train"` and `"optimizer"`.
@@ -55,6 +59,10 @@ class Case:
         layout: of a product's two matrices: `n`, or `t` for a transposed view.
         loop: the function of `kernels/numba_cpu/ladder.py` that computes minidl's product, on one thread.
         curve: for growth: which curve the case is a point of, along which axis, and where.
+        expression: of x and y, both of `shape`, with the functions of `numpy` or `torch`.
+        moved: bytes that the expression reads and writes at least.
+        devices: `"all"`, or only the `"host"`, or only a `"gpu"`.
+        graph: minidl's side replays the step as a recorded graph.
     """
 
     name: str
@@ -69,6 +77,10 @@ class Case:
     layout: str = "nn"
     loop: str | None = None
     curve: tuple[str, str, int] | None = None
+    expression: Callable[[Any, Any, Any], Any] | None = None
+    moved: int | None = None
+    devices: str = "all"
+    graph: bool = False
 
 
 def weights(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
@@ -113,29 +125,38 @@ def factors(case: Case) -> tuple[Array, Array]:
     return made[0], made[1]
 
 
-def select(patterns: Sequence[str] = (), quick: bool = False) -> list[Case]:
+def operands(case: Case) -> tuple[Array, Array]:
+    """An expression's x and y."""
+    rng = np.random.default_rng(SEED + 1)
+    return rng.standard_normal(case.shape, np.float32), rng.standard_normal(case.shape, np.float32)
+
+
+def select(patterns: Sequence[str] = (), quick: bool = False, device: str = "cpu") -> list[Case]:
     """The cases to measure, in the order of `CASES`.
 
     Args:
         patterns: names, parts of names, or shell patterns such as `conv-*`; none selects all.
         quick: without patterns, only a few of each group.
+        device: where they run.
 
     Raises:
         MinidlError: a pattern that no case fits.
     """
+    elsewhere = "gpu" if device == "cpu" else "host"
+    cases = {name: case for name, case in CASES.items() if case.devices != elsewhere}
     if not patterns:
-        return [case for case in CASES.values() if case.quick or not quick]
+        return [case for case in cases.values() if case.quick or not quick]
     chosen: set[str] = set()
     for pattern in patterns:
         wild = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
-        found = {pattern} & set(CASES) or set(fnmatch.filter(CASES, wild))
+        found = {pattern} & set(cases) or set(fnmatch.filter(cases, wild))
         if not found:
             raise MinidlError(
                 f"--only: expected a name, a part of one or a pattern such as 'conv-*' among the "
-                f"{len(CASES)} cases (--list shows them), got {pattern!r}"
+                f"{len(cases)} cases (--list shows them), got {pattern!r}"
             )
         chosen |= found
-    return [case for case in CASES.values() if case.name in chosen]
+    return [case for case in cases.values() if case.name in chosen]
 
 
 # -------------------------------------------------------------------- the list
@@ -271,7 +292,9 @@ def _ladder() -> None:
         ("blocked", "reordered, in blocks"),
     ):
         text = f"product, {n}×{n} · {n}×{n}, {loop}, 1 thread"
-        _add(Case(f"ladder-{name}-{n}", "ladder", "product", None, (n, n, n), text, loop=name))
+        _add(
+            Case(f"ladder-{name}-{n}", "ladder", "product", None, (n, n, n), text, loop=name, devices="host")
+        )
 
 
 def _growth() -> None:
@@ -296,7 +319,47 @@ def _growth() -> None:
         )  # fmt: skip
 
 
+def _gpu() -> None:
+    """What only a GPU is asked: steps as graphs, a large product, the pace of its memory, a launch's cost."""
+    for case in [case for case in CASES.values() if case.group == "workload"]:
+        text = f"{case.text}, as a graph"
+        graph = {"group": "graph", "graph": True, "devices": "gpu"}
+        _add(replace(case, name=f"{case.name}-graph", text=text, **graph))  # type: ignore[arg-type]
+    n = 4096
+    _add(
+        Case(
+            f"matmul-{n}", "operation", "product", None, (n, n, n), f"product, {n}×{n} · {n}×{n}",
+            quick=True, devices="gpu",
+        )
+    )  # fmt: skip
+    rows, columns = LARGE
+    size = 4 * rows * columns
+    expressions: tuple[tuple[str, str, Callable[[Any, Any, Any], Any], int], ...] = (
+        ("add", "x + y", lambda xp, x, y: x + y, 3 * size),
+        ("scale", "2.5 · x", lambda xp, x, y: 2.5 * x, 2 * size),
+        ("exp", "exp(x)", lambda xp, x, y: xp.exp(x), 2 * size),
+        ("sum", "sum of all", lambda xp, x, y: x.sum(), size),
+        ("sum-rows", "sums of rows", lambda xp, x, y: x.sum(1), size + 4 * rows),
+        ("sum-columns", "sums of columns", lambda xp, x, y: x.sum(0), size + 4 * columns),
+        ("max", "largest of all", lambda xp, x, y: x.max(), size),
+    )
+    for name, text, expression, moved in expressions:
+        _add(
+            Case(
+                f"memory-{name}", "memory", "expression", None, LARGE, f"{text}, {rows}×{columns}",
+                quick=name in ("add", "sum-rows"), expression=expression, moved=moved, devices="gpu",
+            )
+        )  # fmt: skip
+    _add(
+        Case(
+            "launch", "memory", "expression", None, (16,), "x + y of 16 numbers: a launch",
+            quick=True, expression=lambda xp, x, y: x + y, devices="gpu",
+        )
+    )  # fmt: skip
+
+
 _workloads()
 _operations()
 _ladder()
 _growth()
+_gpu()

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from minidl.bench.agree import check_agreement
-from minidl.bench.cases import PARTS, Case
+from minidl.bench.cases import Case
 from minidl.bench.process import BenchError
 
 __all__ = ["BenchError", "Duel", "Settings", "Side", "duel"]
@@ -64,7 +64,7 @@ class Duel:
         case: what was run.
         turns: by part, the milliseconds of each turn, minidl's and the opponent's.
         flops: by part.
-        peak_bytes: what the first steps added to each process's memory, if it was asked for.
+        peak_bytes: what the first steps added to each process's (or its GPU's) memory, if it was asked for.
         first_ms: from the network's construction to its first step's end, with what it loads or compiles.
         difference: the largest relative difference of the results.
     """
@@ -104,7 +104,7 @@ def duel(case: Case, minidl: Side, opponent: Side, settings: Settings, memory: b
     for side in sides:
         side.ask("turn", seconds=settings.warmup, steps=settings.steps)
 
-    turns: dict[str, list[tuple[float, float]]] = {part: [] for part in PARTS[case.kind]}
+    turns: dict[str, list[tuple[float, float]]] = {}
     end = time.monotonic() + settings.budget
     for number in range(settings.turns):
         if number >= settings.least and time.monotonic() > end:
@@ -113,8 +113,8 @@ def duel(case: Case, minidl: Side, opponent: Side, settings: Settings, memory: b
         for side in sides:
             time.sleep(settings.rest)
             taken.append(side.ask("turn", seconds=settings.seconds, steps=settings.steps)["ms"])
-        for part, pairs in turns.items():
-            pairs.append((taken[0][part], taken[1][part]))
+        for part, ms in taken[0].items():
+            turns.setdefault(part, []).append((ms, taken[1][part]))
     ours, theirs = opened
     return Duel(
         case, turns, ours["flops"], (ours["peak_bytes"], theirs["peak_bytes"]),

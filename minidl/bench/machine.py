@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Others", "cores", "describe"]
+__all__ = ["Others", "cores", "describe", "describe_gpu"]
+
+DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def cores() -> int:
@@ -64,6 +67,28 @@ def describe() -> dict[str, str | int]:
         "python": platform.python_version(),
         "numpy": np.__version__,
     }
+
+
+def describe_gpu(device: str) -> dict[str, str]:
+    """The card and its driver.
+
+    Args:
+        device: `"cuda"`, or `"sim"`, which is none.
+    """
+    if device == "sim":
+        return {"gpu": "simulated GPU", "driver": "none"}
+    from minidl.array import cuda
+
+    return {"gpu": cuda.device_name(), "driver": f"{_driver()}CUDA {cuda.driver_version()}"}
+
+
+def _driver() -> str:
+    """The driver's own version, where the system tells."""
+    try:
+        words = DRIVER.read_text(encoding="utf-8").split("\n", 1)[0].split()
+    except OSError:
+        return ""
+    return next((f"{word}, " for word in words if re.fullmatch(r"\d+\.\d+[.\d]*", word)), "")
 
 
 def _processor() -> str:

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+import numpy as np
+
 import minidl
 from minidl import kernels, nn, optim
-from minidl.array import Array
-from minidl.bench.cases import Case, batch, factors, upstream, weights
+from minidl.array import Array, get_device, to_device, to_host
+from minidl.bench.cases import Case, batch, factors, operands, upstream, weights
 from minidl.bench.flops import count
 
 __all__ = ["MinidlSide", "ReferenceSide"]
@@ -26,6 +28,7 @@ class MinidlSide:
     Args:
         case: what to run.
         size: another batch size than the case's own.
+        device: where it runs: `"cpu"`, `"cuda"` or `"sim"`.
 
     Attributes:
         parts: the timed parts of a step by name, in order.
@@ -33,27 +36,30 @@ class MinidlSide:
 
     parts: dict[str, Callable[[], None]]
 
-    def __init__(self, case: Case, size: int | None = None) -> None:
-        self.case = case
+    def __init__(self, case: Case, size: int | None = None, device: str = "cpu") -> None:
+        self.case, self.device = case, device
         self._values: dict[str, Any] = {}
         self._mode = ExitStack()
-        if case.kind == "product":
-            self.parts = self._product()
+        if case.network is None:
+            self.parts = self._product() if case.kind == "product" else self._expression()
             return
-        self.x, self.target = batch(case, size)
-        assert case.network is not None
-        self.model = case.network(nn)
+        self.x, self.target = (self._put(values) for values in batch(case, size))
+        self.model = case.network(nn).to(device)
         named = dict(self.model.named_parameters())
         self._began = weights({name: p.shape for name, p in named.items()})
-        for name, values in self._began.items():
-            named[name].data[...] = values
+        self._begin()
         makers = {
             "train": self._train, "operation": self._operation, "loss": self._loss, "optimizer": self._update
         }  # fmt: skip
         self.parts = makers[case.kind]()
 
+    def _begin(self) -> None:
+        """Give the parameters the values that both sides start from."""
+        for name, parameter in self.model.named_parameters():
+            parameter.data[...] = self._put(self._began[name])
+
     @staticmethod
-    def configure(threads: int) -> None:
+    def configure(threads: int, device: str = "cpu") -> None:
         """Hold minidl to this many threads."""
         set_num_threads: Any = getattr(minidl, "set_num_threads", None)
         if set_num_threads is not None:
@@ -66,6 +72,30 @@ class MinidlSide:
         found = {"minidl": minidl.__version__, "backend": minidl.get_backend()}
         return found | ({"numba": numba.__version__} if numba else {})
 
+    @staticmethod
+    def put(values: Array, device: str) -> Any:
+        """A host array on the device, where it lies in memory as it does on the host."""
+        if device == "cpu":
+            return values
+        turned = values.flags.f_contiguous and not values.flags.c_contiguous
+        return to_device(values.T, device).T if turned else to_device(values, device)
+
+    @staticmethod
+    def synchronize(device: str) -> None:
+        """Wait until the device has done all that it was asked for."""
+        if device != "cpu":
+            get_device(device).synchronize()
+
+    @staticmethod
+    def mark_memory(device: str) -> Callable[[], int]:
+        """From here on; then call what this gives for the bytes that arrays added to the device's memory."""
+        pool = get_device(device).pool
+        before = pool.peak = pool.in_use
+        return lambda: pool.peak - before
+
+    def _put(self, values: Array) -> Any:
+        return self.put(values, self.device)
+
     def clear(self) -> None:
         """Forget gradients between two steps of an operation; this is not timed."""
         if self.case.kind == "operation":
@@ -75,21 +105,23 @@ class MinidlSide:
         """The arithmetic of each part."""
         if self.case.kind == "product":
             return {"step": 2 * math.prod(self.case.shape)}
+        if self.case.kind == "expression":
+            return {}
         return count(self.case, self.model, self.x)
 
     def results(self) -> dict[str, Array]:
         """What the last step computed: outputs, and every gradient (of an optimizer: every parameter)."""
         results = dict(self._values)
-        if self.case.kind == "product":
-            return results
+        if self.case.network is None:
+            return {name: to_host(value) for name, value in results.items()}
         for name, parameter in self.model.named_parameters():
             if self.case.kind == "optimizer":
                 results[name] = parameter.data
             else:
                 results[f"gradient of {name}"] = parameter.grad
             if self.case.kind == "train":
-                results[f"change of {name}"] = parameter.data - self._began[name]
-        return results
+                results[f"change of {name}"] = to_host(parameter.data) - self._began[name]
+        return {name: to_host(value) for name, value in results.items()}
 
     # ---------------------------------------------------------------- the kinds of step
 
@@ -105,11 +137,15 @@ class MinidlSide:
             optimizer.step()
             values["loss"] = loss
 
-        return {"step": step}
+        if not self.case.graph or self.device == "cpu":
+            return {"step": step}
+        graph = minidl.cuda.capture(step, device=self.device)  # which takes a few steps
+        self._begin()
+        return {"step": graph.replay}
 
     def _operation(self) -> dict[str, Callable[[], None]]:
         layer, x, values = self.model, self.x, self._values
-        dy = upstream(layer(x).shape)
+        dy = self._put(upstream(layer(x).shape))
 
         def forward() -> None:
             values["output"] = layer(x)
@@ -131,11 +167,20 @@ class MinidlSide:
         return {"forward": forward, "backward": backward}
 
     def _product(self) -> dict[str, Callable[[], None]]:
-        (a, b), values = factors(self.case), self._values
+        (a, b), values = map(self._put, factors(self.case)), self._values
         product = kernels.matmul if self.case.loop is None else self._loop(self.case.loop)
 
         def step() -> None:
             values["product"] = product(a, b)
+
+        return {"step": step}
+
+    def _expression(self) -> dict[str, Callable[[], None]]:
+        (x, y), values, expression = map(self._put, operands(self.case)), self._values, self.case.expression
+        assert expression is not None
+
+        def step() -> None:
+            values["result"] = expression(np, x, y)
 
         return {"step": step}
 
@@ -148,7 +193,7 @@ class MinidlSide:
 
     def _update(self) -> dict[str, Callable[[], None]]:
         for parameter in self.model.parameters():
-            parameter.grad = upstream(parameter.shape)
+            parameter.grad = self._put(upstream(parameter.shape))
         return {"step": self._make_optimizer().step}
 
     def _make_optimizer(self) -> optim.Optimizer:
@@ -158,10 +203,16 @@ class MinidlSide:
 
 
 class ReferenceSide(MinidlSide):
-    """The opponent where there is no PyTorch: the same on minidl's NumPy references, a loop's product too."""
+    """The opponent where there is no PyTorch: the same on minidl's NumPy references, a loop's product too.
+
+    It stays on the host, whatever the device.
+    """
+
+    def __init__(self, case: Case, size: int | None = None, device: str = "cpu") -> None:
+        super().__init__(case, size)
 
     @staticmethod
-    def configure(threads: int) -> None:
+    def configure(threads: int, device: str = "cpu") -> None:
         """Choose the references, and hold them to this many threads."""
         minidl.use_backend("numpy")
         MinidlSide.configure(threads)

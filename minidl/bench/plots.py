@@ -22,9 +22,11 @@ def plot_report(report: Report) -> Any:
         raise ValueError("plot_report: expected at least one result, got none")
     from matplotlib.figure import Figure
 
-    faster = f"times as fast as {report.opponent}, {report.threads} threads"
+    where = f"{report.threads} threads" if report.device == "cpu" else report.machine["gpu"]
+    faster = f"times as fast as {report.opponent}, {where}"
+    groups = ("workload", "graph", "operation", "memory")
     panels_of_bars = {
-        faster: report.group("workload") + report.group("operation"),
+        faster: [row for group in groups for row in report.group(group)],
         f"loops that are slow on purpose, {faster}": report.group("ladder"),
     }
     panels_of_bars = {title: bars for title, bars in panels_of_bars.items() if bars}

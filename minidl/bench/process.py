@@ -25,9 +25,9 @@ class BenchError(MinidlError, RuntimeError):
     """A worker that died, hung, failed, or computed something else than the other side."""
 
 
-def command(side: str, threads: int) -> list[str]:
+def command(side: str, threads: int, device: str) -> list[str]:
     """What starts a worker."""
-    return [sys.executable, "-m", "minidl.bench.worker", side, str(threads)]
+    return [sys.executable, "-m", "minidl.bench.worker", side, str(threads), device]
 
 
 def environment(threads: int) -> dict[str, str]:

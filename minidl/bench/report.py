@@ -35,7 +35,7 @@ def rows(duel: Duel, peak_gflops: float) -> list[Row]:
     Returns:
         For each part: name, group, part, text, minidl_ms, opponent_ms (medians over turns), ratio
         (the median of opponent / minidl over turns) with its quartiles ratio_low and ratio_high, turns,
-        flops, limit_ms, the two peak_bytes, first_ms, difference, curve.
+        flops, moved (bytes), limit_ms, the two peak_bytes, first_ms, difference, curve.
     """
     made = []
     for part, pairs in duel.turns.items():
@@ -55,6 +55,7 @@ def rows(duel: Duel, peak_gflops: float) -> list[Row]:
                 "ratio_high": _short(high),
                 "turns": len(pairs),
                 "flops": flops,
+                "moved": duel.case.moved,
                 "limit_ms": None if flops is None else _short(flops / (peak_gflops * 1e6)),
                 "minidl_peak_bytes": duel.peak_bytes[0],
                 "opponent_peak_bytes": duel.peak_bytes[1],
@@ -86,6 +87,7 @@ class Report:
         results: the rows of figures.
         problems: the cases that were not timed, `{"name", "problem"}`.
         busy: how many cores other programs used on average; None where the system does not tell.
+        device: where both ran: `"cpu"`, `"cuda"` or `"sim"`.
         date: when the run began, UTC.
     """
 
@@ -98,6 +100,7 @@ class Report:
     results: list[Row] = field(default_factory=list)
     problems: list[dict[str, str]] = field(default_factory=list)
     busy: float | None = None
+    device: str = "cpu"
     date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def add(self, duel: Duel) -> None:
@@ -106,7 +109,7 @@ class Report:
         self.results += rows(duel, self.gemm_peak_gflops)
 
     def group(self, name: str) -> list[Row]:
-        """The rows of `"workload"`, `"operation"`, `"ladder"` or `"growth"`."""
+        """The rows of a group of cases, such as `"workload"`."""
         return [row for row in self.results if row["group"] == name]
 
     @property
@@ -150,7 +153,7 @@ class Report:
         try:
             if values["format"] != FORMAT:
                 raise MinidlError(f"Report: expected format {FORMAT}, got {values['format']!r}")
-            kept = {name: values[name] for name in cls.__dataclass_fields__}
+            kept = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
             return cls(**{**kept, "settings": Settings(**kept["settings"])})
         except (KeyError, TypeError) as error:
             raise MinidlError(f"Report: expected the JSON of minidl bench, got {error!r}") from error

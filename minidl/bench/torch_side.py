@@ -8,9 +8,15 @@ from typing import Any
 import torch
 
 from minidl.array import Array
-from minidl.bench.cases import Case, batch, factors, upstream, weights
+from minidl.bench.cases import Case, batch, factors, operands, upstream, weights
+from minidl.errors import BackendError
 
 __all__ = ["TorchSide"]
+
+
+def place_of(device: str) -> str:
+    """What PyTorch calls minidl's device; a simulated one it does not have."""
+    return "cuda" if device == "cuda" else "cpu"
 
 
 class TorchSide:
@@ -22,16 +28,16 @@ class TorchSide:
 
     parts: dict[str, Callable[[], None]]
 
-    def __init__(self, case: Case, size: int | None = None) -> None:
+    def __init__(self, case: Case, size: int | None = None, device: str = "cpu") -> None:
         self.case = case
         self._values: dict[str, Any] = {}
-        if case.kind == "product":
-            self.parts = self._product()
+        self._place = place_of(device)
+        if case.network is None:
+            self.parts = self._product() if case.kind == "product" else self._expression()
             return
         x, target = batch(case, size)
-        assert case.network is not None
-        self.x, self.target = torch.from_numpy(x), torch.from_numpy(target)
-        self.model = case.network(torch.nn)
+        self.x, self.target = self._put(x), self._put(target)
+        self.model = case.network(torch.nn).to(self._place)
         named = dict(self.model.named_parameters())
         self._began = weights({name: tuple(p.shape) for name, p in named.items()})
         with torch.no_grad():
@@ -43,14 +49,44 @@ class TorchSide:
         self.parts = makers[case.kind]()
 
     @staticmethod
-    def configure(threads: int) -> None:
-        """Hold PyTorch to this many threads."""
+    def configure(threads: int, device: str = "cpu") -> None:
+        """Hold PyTorch to this many threads, and a GPU to float32: no TF32, which has 10 bits of its 23.
+
+        Raises:
+            BackendError: PyTorch sees no GPU where one is asked for.
+        """
         torch.set_num_threads(threads)
+        if place_of(device) == "cuda" and not torch.cuda.is_available():
+            raise BackendError(f"PyTorch {torch.__version__} sees no GPU: install one built for CUDA")
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
 
     @staticmethod
     def versions() -> dict[str, str]:
         """What stands behind this side's figures."""
         return {"torch": torch.__version__}
+
+    @staticmethod
+    def put(values: Array, device: str) -> Any:
+        """A host array as a tensor that lies in memory as it does."""
+        return torch.from_numpy(values).to(place_of(device))
+
+    @staticmethod
+    def synchronize(device: str) -> None:
+        """Wait until the device has done all that it was asked for."""
+        if place_of(device) == "cuda":
+            torch.cuda.synchronize()
+
+    @staticmethod
+    def mark_memory(device: str) -> Callable[[], int]:
+        """From here on; then call what this gives for the bytes that tensors added to the GPU's memory."""
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        return lambda: int(torch.cuda.max_memory_allocated() - before)
+
+    def _put(self, values: Array) -> Any:
+        return torch.from_numpy(values).to(self._place)
 
     def clear(self) -> None:
         """Forget gradients between two steps of an operation; this is not timed."""
@@ -65,8 +101,8 @@ class TorchSide:
     def results(self) -> dict[str, Array]:
         """What the last step computed, under the same names as minidl's."""
         results = dict(self._values)
-        if self.case.kind == "product":
-            return {name: value.numpy() for name, value in results.items()}
+        if self.case.network is None:
+            return {name: value.cpu().numpy() for name, value in results.items()}
         if self.case.kind in ("operation", "loss"):
             results["gradient of the input"] = self.x.grad
         for name, parameter in self.model.named_parameters():
@@ -75,8 +111,8 @@ class TorchSide:
             else:
                 results[f"gradient of {name}"] = parameter.grad
             if self.case.kind == "train":
-                results[f"change of {name}"] = parameter - torch.from_numpy(self._began[name])
-        return {name: value.detach().numpy() for name, value in results.items()}
+                results[f"change of {name}"] = parameter - self._put(self._began[name])
+        return {name: value.detach().cpu().numpy() for name, value in results.items()}
 
     # ---------------------------------------------------------------- the kinds of step
 
@@ -95,7 +131,7 @@ class TorchSide:
 
     def _operation(self) -> dict[str, Callable[[], None]]:
         layer, x, values = self.model, self.x.requires_grad_(), self._values
-        dy = torch.from_numpy(upstream(tuple(layer(x).shape)))
+        dy = self._put(upstream(tuple(layer(x).shape)))
 
         def forward() -> None:
             values["output"] = layer(x)
@@ -117,7 +153,7 @@ class TorchSide:
         return {"forward": forward, "backward": backward}
 
     def _product(self) -> dict[str, Callable[[], None]]:
-        a, b = (torch.from_numpy(matrix) for matrix in factors(self.case))
+        a, b = (self._put(matrix) for matrix in factors(self.case))
         values = self._values
 
         def step() -> None:
@@ -125,9 +161,19 @@ class TorchSide:
 
         return {"step": step}
 
+    def _expression(self) -> dict[str, Callable[[], None]]:
+        x, y = (self._put(array) for array in operands(self.case))
+        values, expression = self._values, self.case.expression
+        assert expression is not None
+
+        def step() -> None:
+            values["result"] = expression(torch, x, y)
+
+        return {"step": step}
+
     def _update(self) -> dict[str, Callable[[], None]]:
         for parameter in self.model.parameters():
-            parameter.grad = torch.from_numpy(upstream(tuple(parameter.shape)))
+            parameter.grad = self._put(upstream(tuple(parameter.shape)))
         return {"step": self._make_optimizer().step}
 
     def _make_optimizer(self) -> Any:

@@ -1,4 +1,4 @@
-"""`minidl bench`: how fast a training step is, beside PyTorch's on the same cores."""
+"""`minidl bench`: how fast a training step is, beside PyTorch's on the same cores or the same GPU."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ __all__ = ["add_commands"]
 
 TITLES = {
     "workload": "one training step",
+    "graph": "one training step, replayed as a graph (PyTorch's is eager)",
     "operation": "single operations",
+    "memory": "arrays from and to memory, and what a launch costs",
     "ladder": "one product, from the plainest loop on (slow on purpose; minidl's own is matmul-512)",
     "growth": "cost against batch size and channels",
 }
@@ -34,7 +36,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         "bench",
         help="measure the speed beside PyTorch's",
         description="Measure training steps and single operations, minidl and PyTorch in turn on the same "
-        "cores; without PyTorch, minidl's compiled kernels and its NumPy references.",
+        "cores, or on the same GPU; without PyTorch, minidl's kernels and its NumPy references.",
     )
     bench.add_argument("--quick", action="store_true", help="a first impression within a minute")
     bench.add_argument(
@@ -42,6 +44,13 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     )
     bench.add_argument(
         "--against", choices=list(OPPONENTS), help="the opponent (torch where it is installed)"
+    )
+    bench.add_argument(
+        "--device",
+        choices=("cpu", "cuda", "sim"),  # a simulated GPU's speed is nothing but a test of this command
+        default="cpu",
+        metavar="{cpu,cuda}",
+        help="where both sides run",
     )
     bench.add_argument("--threads", type=_threads, metavar="N", help="of both sides (all cores)")
     bench.add_argument("--json", metavar="PATH", help="write all figures, with the machine")
@@ -57,18 +66,22 @@ def _threads(text: str) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
+    from minidl.array import get_device
     from minidl.bench import Settings, select
     from minidl.bench.machine import cores
 
-    cases = select(options.only, options.quick)
+    cases = select(options.only, options.quick, options.device)
     if options.list:
         for case in cases:
             print(f"{case.name:<32} {case.text}")
         return 0
     _check_paths(options)
+    if options.device != "cpu":
+        get_device(options.device)  # or an error that says why there is none
+    opponent = _opponent(options.against, options.device)
     settings = Settings.quick() if options.quick else Settings()
     threads = options.threads or cores()
-    report = _measure(cases, _opponent(options.against), threads, settings, options.quick)
+    report = _measure(cases, opponent, threads, settings, options.quick, options.device)
     if options.json:
         from minidl.train.files import write_json
 
@@ -93,24 +106,31 @@ def _check_paths(options: argparse.Namespace) -> None:
             raise MinidlError(f"--{name}: expected a file in a folder that exists, got {given!r}")
 
 
-def _opponent(wanted: str | None) -> str:
+def _opponent(wanted: str | None, device: str = "cpu") -> str:
+    if device == "sim":  # PyTorch has none
+        return "reference"
     installed = importlib.util.find_spec("torch") is not None
     if wanted == "torch" and not installed:
         raise MinidlError("--against torch: PyTorch is not installed (pip install torch)")
     return wanted or ("torch" if installed else "reference")
 
 
-def _measure(cases: list[Case], opponent: str, threads: int, settings: Settings, quick: bool) -> Report:
+def _measure(
+    cases: list[Case], opponent: str, threads: int, settings: Settings, quick: bool, device: str
+) -> Report:
     from minidl.bench import Report
-    from minidl.bench.machine import Others, describe
+    from minidl.bench.machine import Others, describe, describe_gpu
     from minidl.bench.process import BenchError
     from minidl.bench.ring import Ring
 
     others = Others()
     time.sleep(0.5)
     used = others.cores()
-    with Ring(opponent, threads) as ring:
-        report = Report(OPPONENTS[opponent], threads, describe(), ring.peak(), settings, quick, busy=used)
+    machine: dict[str, Any] = describe() if device == "cpu" else {**describe(), **describe_gpu(device)}
+    with Ring(opponent, threads, device) as ring:
+        report = Report(
+            OPPONENTS[opponent], threads, machine, ring.peak(), settings, quick, busy=used, device=device
+        )
         print(_heading(report), flush=True)
         for group, title in TITLES.items():
             chosen = [case for case in cases if case.group == group]
@@ -132,6 +152,16 @@ def _heading(report: Report) -> str:
 
     machine = report.machine
     rival = f"{report.opponent}, eager" if report.opponent == "PyTorch" else "minidl on its NumPy references"
+    if report.device != "cpu":
+        host = ", which stay on the host" * (report.opponent != "PyTorch")
+        tf32 = ", without TF32" * (report.opponent == "PyTorch")
+        return (
+            f"minidl and {rival}{host}, in turn, float32{tf32}\n"
+            f"{machine['gpu']}, driver {machine['driver']}; {machine['cpu']}, {machine['system']}; "
+            f"Python {machine['python']}, NumPy {machine['numpy']}\n"
+            f"arithmetic peak (largest float32 products): {report.gemm_peak_gflops:.0f} GFLOP/s; "
+            f"memory is {'the GPU memory of arrays and tensors' if tf32 else 'not looked at'}"
+        )
     noise = ""
     if report.busy is not None and report.busy > BUSY:
         noise = f"\nother programs are using {report.busy:.1f} cores: the figures below will be worth little"
@@ -207,9 +237,13 @@ def _growth(report: Report) -> dict[tuple[str, str], str]:
 
 
 def _conclude(report: Report) -> int:
+    from minidl.bench.goals import verdicts
     from minidl.bench.report import BUSY
 
     print()
+    if report.device != "cpu":
+        for line in verdicts(report):
+            print(line)
     if report.busy is not None and report.busy > BUSY:
         print(f"other programs used {report.busy:.1f} cores meanwhile: these figures are worth little")
     if report.geometric_mean is not None:

@@ -499,40 +499,46 @@ def check_backends(sample: Sample) -> None:
     _same(runs[2], runs[0], "4 threads against 1")
 
 
-def check_device(sample: Sample) -> None:
+def check_device(sample: Sample, device: str = "sim") -> None:
     """On a device a component gives what it gives on the host, in training and in evaluation.
 
-    The device is the simulated one, which every machine has. Nothing is copied to the host unasked: a
-    `DeviceArray` refuses it. A network so large that only some of its `elements` are checked elsewhere takes
-    one image, in float32 and in training: simulated threads are slow.
+    Nothing is copied to the host unasked: a `DeviceArray` refuses it. On the simulated device a network so
+    large that only some of its `elements` are checked elsewhere takes one image, in float32 and in training:
+    simulated threads are slow.
+
+    Args:
+        sample: the component.
+        device: the simulated one, which every machine has, or `"cuda"`.
     """
-    large = sample.elements is not None
+    large = sample.elements is not None and device == "sim"
     # float32: the host's and the device's sums have their own order, so they differ by a few roundings (6e-8
-    # each) of numbers that are larger than the result
-    for dtype, rtol, atol in ((np.float64, 1e-9, 1e-11), (np.float32, 1e-5, 1e-5))[large:]:
-        here, there = _module(sample).to(dtype), _module(sample).to(dtype).to("sim")
+    # each) of numbers that are larger than the result; a GPU rounds each sum, the simulator what is stored
+    single = 1e-5 if device == "sim" else 1e-4
+    for dtype, rtol, atol in ((np.float64, 1e-9, 1e-11), (np.float32, single, single))[large:]:
+        here, there = _module(sample).to(dtype), _module(sample).to(dtype).to(device)
         inputs = _cast(_inputs(sample, 1 if large else 2), dtype)
-        _same(_run_on_device(there, inputs), _run(here, inputs), f"device in {np.dtype(dtype)}", rtol, atol)
+        found = _run_on_device(there, inputs, device)
+        _same(found, _run(here, inputs), f"device in {np.dtype(dtype)}", rtol, atol)
         for name, values in here.state_dict().items():
-            found = there.state_dict()[name]
-            np.testing.assert_allclose(found, values, rtol, atol, err_msg=f"{name} afterwards", strict=True)
+            now = there.state_dict()[name]
+            np.testing.assert_allclose(now, values, rtol, atol, err_msg=f"{name} afterwards", strict=True)
         if large:
             continue
-        found = to_host(_first(there.eval()(*(to_device(x, "sim") for x in inputs))))
+        output = to_host(_first(there.eval()(*(to_device(x, device) for x in inputs))))
         expected = _output(here.eval()(*inputs))
-        np.testing.assert_allclose(found, expected, rtol, atol, err_msg="device, in eval()", strict=True)
+        np.testing.assert_allclose(output, expected, rtol, atol, err_msg="device, in eval()", strict=True)
 
 
 def _first(result: Any) -> Any:
     return result[0] if isinstance(result, tuple) else result
 
 
-def _run_on_device(module: Module, inputs: Inputs) -> Run:
-    """As `_run`, with all arrays on the simulated device but those that are given back."""
-    there = tuple(to_device(x, "sim") for x in inputs)
+def _run_on_device(module: Module, inputs: Inputs, device: str) -> Run:
+    """As `_run`, with all arrays on the device but those that are given back."""
+    there = tuple(to_device(x, device) for x in inputs)
     with _seeded() as rng:
         y = _first(module(*there))
-        dy = to_device(np.asarray(rng.standard_normal(y.shape), y.dtype), "sim")
+        dy = to_device(np.asarray(rng.standard_normal(y.shape), y.dtype), device)
         dxs = as_gradients(module, module.backward(dy), there)
     grads = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
     for array in (y, *dxs, *grads.values()):

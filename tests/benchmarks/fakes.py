@@ -25,7 +25,9 @@ class FakeSide:
         self.log.append((self.name, do))
         if do == "open":
             np.savez(arguments["results"], **self.results)
-            self.parts = {"train": ["step"], "product": ["step"]}.get(self._kind(arguments["case"]))
+            self.parts = {"train": ["step"], "product": ["step"], "expression": ["step"]}.get(
+                self._kind(arguments["case"])
+            )
             self.parts = self.parts or ["forward", "backward"]
             return {
                 "flops": dict.fromkeys(self.parts, 4_000_000) if self.name == "minidl" else {},

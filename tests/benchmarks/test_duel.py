@@ -164,7 +164,7 @@ def test_the_next_case_gets_new_workers(monkeypatch):
 
     started = []
 
-    def command(side, threads):
+    def command(side, threads, device):
         import sys
 
         started.append(side)
@@ -210,7 +210,7 @@ def test_a_real_worker_answers():
 
     from minidl.bench.process import Process, command
 
-    with tempfile.TemporaryDirectory() as folder, Process("minidl", command("reference", 1)) as worker:
+    with tempfile.TemporaryDirectory() as folder, Process("minidl", command("reference", 1, "cpu")) as worker:
         with pytest.raises(BenchError, match="KeyError: 'mlp-65'"):
             worker.ask("open", case="mlp-65", memory=False, results=f"{folder}/a.npz")
         answer = worker.ask("open", case="mlp-64", memory=True, results=f"{folder}/a.npz")

@@ -20,7 +20,7 @@ def docs(monkeypatch):
 def convert(text, root=PAGES):
     import markdown
 
-    extensions = ["tables", "pymdownx.superfences", "minidl_docs.speed"]
+    extensions = ["admonition", "tables", "pymdownx.superfences", "minidl_docs.speed"]
     return markdown.markdown(
         text, extensions=extensions, extension_configs={"minidl_docs.speed": {"root": str(root)}}
     )
@@ -81,6 +81,36 @@ def test_a_line_that_names_nothing_stops_the_build(line):
 
     with pytest.raises(BenchError, match=re.escape(line.split()[1])):
         convert(line)
+
+
+def gpu_figures():
+    """The page's lines that show figures of a GPU."""
+    return re.findall(r"^@bench\? \w+ gpu-speed\.json$", (PAGES / "gpu.md").read_text("utf-8"), re.M)
+
+
+def test_where_no_gpu_was_measured_the_page_says_so_once(tmp_path):
+    html = convert("\n\n".join(gpu_figures()), tmp_path)
+    assert html.count("Not yet measured") == 1
+    assert "@bench" not in html
+    assert "<table" not in html
+
+
+def test_figures_of_a_gpu_name_the_card_and_what_was_reached(tmp_path):
+    values = committed().to_json()
+    machine = values["machine"] | {"gpu": "NVIDIA H200", "driver": "580.95.05, CUDA 13.0"}
+    row = values["results"][0] | {"ratio": 0.71, "ratio_low": 0.7, "ratio_high": 0.72}
+    groups = ("workload", "graph", "memory", "operation")
+    rows = [row | {"group": group, "name": f"of-{group}"} for group in groups] + [
+        row | {"group": "operation", "name": "matmul-4096", "text": "a large product"}
+    ]
+    made = values | {"device": "cuda", "machine": machine, "results": rows}
+    (tmp_path / "gpu-speed.json").write_text(json.dumps(made), "utf-8")
+    html = convert("\n\n".join(gpu_figures()), tmp_path)
+    assert "<strong>NVIDIA H200</strong>, driver 580.95.05, CUDA 13.0; " in html
+    assert "<li>reached: a large product: 0.71 × PyTorch (goal 0.60)</li>" in html
+    assert html.count("0.71 (0.70–0.72)") == len(rows)
+    assert "Not yet measured" not in html
+    assert "threads on each side" not in html
 
 
 def test_a_line_in_a_fence_stays_text():

@@ -17,6 +17,7 @@ NUMBER, COUNT = (int, float), int
 ROW = {
     "name": str, "group": str, "part": str, "text": str, "minidl_ms": NUMBER, "opponent_ms": NUMBER,
     "ratio": NUMBER, "ratio_low": NUMBER, "ratio_high": NUMBER, "turns": COUNT, "flops": COUNT,
+    "moved": (int, type(None)),
     "limit_ms": NUMBER, "minidl_peak_bytes": (int, type(None)), "opponent_peak_bytes": (int, type(None)),
     "minidl_first_ms": NUMBER, "opponent_first_ms": NUMBER, "difference": NUMBER,
     "curve": (list, type(None)),
@@ -24,7 +25,7 @@ ROW = {
 REPORT = {
     "format": COUNT, "opponent": str, "threads": COUNT, "machine": dict, "gemm_peak_gflops": NUMBER,
     "settings": dict, "quick": bool, "results": list, "problems": list, "busy": (int, float, type(None)),
-    "date": str, "geometric_mean": (int, float, type(None)),
+    "device": str, "date": str, "geometric_mean": (int, float, type(None)),
 }  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from cli.shell import minidl, one_line, start
 
-from minidl.bench import CASES, Report
+import minidl as package
+from minidl.bench import Report, select
 from minidl.cli.main import main
 
 
@@ -70,7 +71,40 @@ def test_the_ladder_has_a_table_and_no_verdict(tmp_path):
 
 def test_the_list(tmp_path):
     done = minidl("bench", "--list", cwd=tmp_path)
-    assert [line.split()[0] for line in done.stdout.splitlines()] == list(CASES)
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [case.name for case in select()]
+    done = minidl("bench", "--list", "--device", "cuda", cwd=tmp_path)
+    names = {line.split()[0] for line in done.stdout.splitlines()}
+    assert {"matmul-4096", "launch", "lenet5-64-graph", "lenet5-64", "relu"} <= names
+    assert not any(name.startswith("ladder") for name in names)
+
+
+def test_the_device_is_simulated_and_all_else_is_as_on_a_gpu(tmp_path):
+    words = ("--quick", "--device", "sim", "--only", "launch", "relu-small", "--threads", 1)
+    done = minidl("bench", *words, "--json", "a.json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    for part in (
+        "minidl on its NumPy references, which stay on the host, in turn, float32\n",
+        "simulated GPU, driver none; ",
+        "memory is not looked at",
+        "ReLU, 64×128, forward and backward",
+        "x + y of 16 numbers: a launch",
+    ):
+        assert part in done.stdout, part
+    report = Report.from_json(json.loads((tmp_path / "a.json").read_text("utf-8")))
+    assert (report.device, report.machine["gpu"], report.problems) == ("sim", "simulated GPU", [])
+    parts = [("launch", "step"), ("relu-small", "forward"), ("relu-small", "forward and backward")]
+    assert sorted((row["name"], row["part"]) for row in report.results) == parts
+    assert all(row["ratio"] < 1 and row["difference"] < 1e-5 for row in report.results)
+    launch = next(row for row in report.results if row["name"] == "launch")
+    assert f"a launch: {1e3 * launch['minidl_ms']:.1f} µs (goal 12)" in done.stdout
+
+
+def test_a_gpu_that_is_not_there_is_one_line_before_anything_runs(tmp_path):
+    if package.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    words = ("--quick", "--device", "cuda", "--json", "a.json")
+    one_line(minidl("bench", *words, cwd=tmp_path), 'the device "cuda" cannot be used here')
+    assert not list(tmp_path.iterdir())
 
 
 WRONG = {
@@ -99,6 +133,7 @@ def test_without_pytorch_the_opponent_is_numpy(monkeypatch):
     monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None)
     assert bench._opponent(None) == "reference"
     assert bench._opponent("reference") == "reference"
+    assert bench._opponent("torch", "sim") == "reference"
     with pytest.raises(MinidlError, match="PyTorch is not installed"):
         bench._opponent("torch")
 
@@ -108,10 +143,14 @@ def test_a_worker_that_dies_is_named_and_the_rest_goes_on(monkeypatch, capsys):
 
     real = ring.command
 
-    def command(side, threads):
+    def command(side, threads, device):
         started.append(side)
         dead = len(started) in (2, 3)  # after the one that measures the peak
-        return [sys.executable, "-c", "raise SystemError('out of luck')"] if dead else real(side, threads)
+        return (
+            [sys.executable, "-c", "raise SystemError('out of luck')"]
+            if dead
+            else real(side, threads, device)
+        )
 
     started = []
     monkeypatch.setattr(ring, "command", command)

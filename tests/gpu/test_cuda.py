@@ -13,6 +13,7 @@ import pytest
 import minidl
 from minidl.array import cuda as cuda_module
 from minidl.array import cuda_compiler
+from minidl.array import device as device_module
 from minidl.array.gpu import cuda, gpu_function, gpu_kernel, kernel_from_source, real
 from minidl.errors import BackendError, DTypeError
 
@@ -125,6 +126,9 @@ class Driver:
 
     def cuDeviceGetCount(self):  # noqa: N802
         return 0, 1
+
+    def cuDriverGetVersion(self):  # noqa: N802
+        return 0, 12080
 
     def cuGetErrorString(self, code):  # noqa: N802
         return 0, {100: b"no CUDA-capable device is detected"}.get(code, b"unknown error")
@@ -242,6 +246,17 @@ def test_values_travel_to_the_device_and_back(gpu):
     gpu.copy_to_host(buffer, 8, back)
     np.testing.assert_array_equal(back, values[2:])
     assert gpu.stream.waits == 1
+
+
+def test_the_face_of_cuda(gpu, monkeypatch):
+    monkeypatch.setitem(device_module._devices, "cuda", gpu)
+    x = minidl.to_device(np.zeros(1000, "float32"), "cuda")
+    assert (minidl.cuda.is_available(), minidl.cuda.device_count()) == (True, 1)
+    assert (minidl.cuda.device_name(), minidl.cuda.driver_version()) == ("a GPU of Python", "12.8")
+    assert minidl.cuda.memory_allocated() == 4096
+    minidl.cuda.synchronize()
+    assert gpu.stream.waits == 1
+    del x
 
 
 def test_a_launch_has_addresses_and_typed_numbers(gpu):

@@ -6,15 +6,12 @@ slow. A few tests of their own try what is large enough for the large tiles of a
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
-from kernel_arguments import ARGUMENTS, CHANGES, call
+from twins_on_device import TWINS, check_twin, compare, draws, on_device
 
 import minidl.kernels.cuda
-from minidl.array.device_array import DeviceArray
-from minidl.array.transfer import to_device, to_host
+from minidl.array.transfer import to_host
 from minidl.errors import DTypeError, ShapeError
 from minidl.kernels.cuda.conv import FORWARD, INPUT_GRAD, WEIGHT_GRAD
 from minidl.kernels.cuda.products import product
@@ -22,81 +19,14 @@ from minidl.kernels.cuda.tiles import LARGE, SMALL
 from minidl.kernels.registry import KERNELS
 
 DTYPES = [np.float32, np.float64]
-TWINS = [name for name, kernel in KERNELS.items() if DeviceArray in kernel.twins]
-SEEDS = range(30)
-DRAWS = 3  # with any numbers in them, per kernel, dtype and layout
-MOST = 2_500
-"""How many numbers, or eight products, a draw may have."""
-
-
-def work(name, arguments):
-    """About how long the simulator takes, in numbers."""
-    arrays = [a for a in arguments if isinstance(a, np.ndarray)]
-    if name in ("matmul", "linear"):
-        return arrays[0].size * (arrays[1].shape[1] if name == "matmul" else arrays[1].shape[0]) // 8
-    if name.startswith("conv2d"):
-        shapes = [a.shape if isinstance(a, np.ndarray) else a for a in arguments[:3]]
-        weight = shapes[{"conv2d_weight_grad": 2}.get(name, 1)]
-        images = shapes[0] if name != "conv2d" else (*shapes[0][:1], weight[0], *shapes[0][2:])
-        return math.prod(images) * math.prod(weight[1:]) // 8
-    return sum(a.size for a in arrays)
-
-
-def draws(name, dtype):
-    """Some drawn arguments that are no more work than the simulator can take."""
-    found = 0
-    for seed in SEEDS:
-        arguments = ARGUMENTS[name](np.random.default_rng(seed), dtype)
-        if work(name, arguments) <= MOST:
-            yield arguments
-            found += work(name, arguments) > 0
-        if found == DRAWS:
-            return
-
-
-def on_device(value, gaps=False):
-    """A host array on the simulated device; with `gaps` as a view that runs backwards, with room between."""
-    if isinstance(value, np.generic):  # what NumPy makes of an array without dimensions
-        value = np.asarray(value)
-    if not isinstance(value, np.ndarray):
-        return value
-    if not gaps or value.ndim == 0:
-        return to_device(value, "sim")
-    wide = np.repeat(value[::-1], 2, axis=-1)
-    return to_device(wide, "sim")[::-1, ..., ::2] if value.ndim > 1 else to_device(wide, "sim")[::-1][1::2]
-
-
-def compare(result, wanted, dtype, terms=1):
-    """Both hold the same numbers, up to the rounding of sums of so many terms."""
-    number = isinstance(
-        wanted, float
-    )  # of which a device makes an array without dimensions, in the dtype given
-    result, wanted = np.asarray(to_host(result)), np.asarray(wanted, dtype if number else None)
-    if wanted.dtype == np.uint16:  # a device has none
-        wanted = wanted.astype(np.int32)
-    assert result.dtype == wanted.dtype
-    tolerance = 1e-12 if dtype == np.float64 else math.sqrt(max(terms, 64)) * 1.2e-7
-    size = np.abs(wanted[np.isfinite(wanted)]).max(initial=1)
-    np.testing.assert_allclose(result, wanted, rtol=tolerance, atol=tolerance * size, strict=True)
 
 
 @pytest.mark.parametrize("gaps", [False, True], ids=["dense", "gaps"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", TWINS)
 def test_a_twin_equals_its_reference_and_itself(name, dtype, gaps):
-    twin = KERNELS[name].twins[DeviceArray]
     for arguments in draws(name, dtype):
-        expected = call(KERNELS[name].reference, name, arguments)
-        runs = []
-        for _ in range(2):
-            given = tuple(on_device(a, gaps) for a in arguments)
-            runs.append([to_host(r) for r in call(twin, name, given, own=True)])
-            for i, (a, b) in enumerate(zip(given, arguments, strict=True)):
-                if isinstance(b, np.ndarray) and i not in CHANGES.get(name, ()):
-                    np.testing.assert_array_equal(to_host(a), b)
-        for result, again, wanted in zip(*runs, expected, strict=True):
-            compare(result, wanted, dtype, 64 * math.prod(np.asarray(wanted).shape[-2:]))
-            assert np.asarray(result).tobytes() == np.asarray(again).tobytes()
+        check_twin(name, dtype, arguments, gaps=gaps)
 
 
 # ------------------------------------------------------------------ products by tiles
