@@ -289,7 +289,8 @@ def _explained(error: Exception) -> str:
     if isinstance(error, IndexError) and frame is not None and place in frame.f_globals[SUBSCRIPTS]:
         name, index = frame.f_globals[SUBSCRIPTS][place]
         pointer = frame.f_locals[name]
-        return f"{line}{name}[{frame.f_locals[index]}] is outside its buffer (0 to {len(pointer) - 1})"
+        number = frame.f_locals.get(index, index)  # a name, or the number itself
+        return f"{line}{name}[{number}] is outside its buffer (0 to {len(pointer) - 1})"
     if isinstance(error, TypeError) and "read-only" in str(error):
         return f"{line}writes through a const pointer"
     return f"{line}{type(error).__name__}: {error}"

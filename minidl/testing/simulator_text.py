@@ -267,8 +267,8 @@ class _Rewriter(ast.NodeTransformer):
     def whole(self, node: ast.Call, function: str) -> ast.expr:
         # uint32(i)  ->  _1 if (_1 := i).__class__ is int and 0 <= _1 <= 4294967295 else uint32(_1)
         limits, value = MEANINGS[function], self.visit(node.args[0])
-        if isinstance(value, ast.Constant) and type(value.value) is int:
-            return ast.copy_location(ast.Constant(limits(value.value)), node)
+        if isinstance(value, ast.Constant) and limits.fits(value.value):
+            return value
         name = value.id if isinstance(value, ast.Name) else self.fresh()
         given = name if isinstance(value, ast.Name) else f"({name} := 0)"
         safe = _expression(
@@ -327,9 +327,13 @@ class NumberType:
         if self.dtype.kind == "b":
             return bool(number)
         whole = int(number)
-        if not self.least <= whole <= self.most:
+        if not self.fits(whole):
             raise OverflowError(f"{whole} does not fit {self.name}")
         return whole
+
+    def fits(self, number: Any) -> bool:
+        """Whether it is a whole number that this type has."""
+        return type(number) is int and self.least <= number <= self.most
 
 
 def _by_zero(a: float, b: float) -> float:
