@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -66,8 +67,8 @@ def compile_kernel(
             arguments.append(numba.types.CPointer(getattr(numba.types, "uint8" if name == "bool" else name)))
         else:
             arguments.append(numba.types.boolean if name == "bool" else getattr(numba.types, name))
-    function = kernel.with_names(_meaning(precision))
     oldest = min(capability, OLDEST)
+    function = kernel.with_names(_meaning(precision, oldest))
     try:
         with _functions_for(oldest):
             text, _ = cuda.compile_ptx(function, numba.types.void(*arguments), cc=oldest)
@@ -129,8 +130,9 @@ def _functions_for(capability: tuple[int, int]) -> Iterator[None]:
         dispatcher.get_current_device = asked
 
 
-def _meaning(precision: str) -> Callable[[str, Any], Any]:
-    """What a name in a kernel's text is for the compiler."""
+@functools.cache
+def _meaning(precision: str, capability: tuple[int, int]) -> Callable[[str, Any], Any]:
+    """What a name in a kernel's text is for the compiler; functions are compiled once for all kernels."""
     import numba
     from numba import cuda
 

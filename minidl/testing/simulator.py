@@ -179,6 +179,7 @@ def _run(
 
 def _run_together(block: BlockMemory, threads: list[Thread]) -> None:
     """Run the threads of a block: each until it waits, then all that wait for the same go on."""
+    resume = [thread.send for thread in threads]
     answers: list[Any] = [None] * len(threads)
     asked: list[tuple[Any, ...] | None] = [("start", "the start")] * len(threads)  # None: it has ended
     warps = [range(first, min(first + 32, len(threads))) for first in range(0, len(threads), 32)]
@@ -186,26 +187,34 @@ def _run_together(block: BlockMemory, threads: list[Thread]) -> None:
         for number, warp in enumerate(warps):
             ready = [thread for thread in warp if asked[thread] is not None]
             while ready:
+                mark = block.phase * THREADS
                 for thread in ready:
-                    block.run(thread)
+                    block.now = mark + thread
                     try:
-                        asked[thread] = threads[thread].send(answers[thread])
+                        asked[thread] = resume[thread](answers[thread])
                     except StopIteration:
                         asked[thread] = None
+                first = asked[warp.start]
+                if (first is None or first[0] in BARRIERS) and _all_are(first, asked[warp.start : warp.stop]):
+                    break
                 ready = _exchange(block, number, warp, asked, answers)
         if not any(asked):
             return
         _meet(block, asked, answers)
 
 
+def _all_are(first: object, asked: list[Any]) -> bool:
+    """Whether all are the very same: each wait at a barrier asks by one constant."""
+    return asked.count(first) == len(asked)
+
+
 def _meet(block: BlockMemory, asked: list[tuple[Any, ...] | None], answers: list[Any]) -> None:
     """All threads of a block wait: at one barrier, or something is wrong."""
-    sites = {request[1] if request else "the end" for request in asked}
-    if len(sites) > 1:
+    first = asked[0]
+    if not _all_are(first, asked) and len(sites := _sites(asked)) > 1:
         block.run(next(i for i, request in enumerate(asked) if request))
         places = " and at ".join(sorted(sites))
         raise FaultError(f"a barrier that not all threads of the block reach: they wait at {places}")
-    first = asked[0]
     assert first is not None
     answer = None
     if first[0] != "syncthreads":
@@ -215,6 +224,11 @@ def _meet(block: BlockMemory, asked: list[tuple[Any, ...] | None], answers: list
         ]
     answers[:] = [answer] * len(answers)
     block.barrier()
+
+
+def _sites(asked: list[tuple[Any, ...] | None]) -> set[str]:
+    """Where threads wait."""
+    return {request[1] if request else "the end" for request in asked}
 
 
 def _exchange(
@@ -275,7 +289,8 @@ def _explained(error: Exception) -> str:
     if isinstance(error, IndexError) and frame is not None and place in frame.f_globals[SUBSCRIPTS]:
         name, index = frame.f_globals[SUBSCRIPTS][place]
         pointer = frame.f_locals[name]
-        return f"{line}{name}[{frame.f_locals[index]}] is outside its buffer (0 to {len(pointer) - 1})"
+        number = frame.f_locals.get(index, index)  # a name, or the number itself
+        return f"{line}{name}[{number}] is outside its buffer (0 to {len(pointer) - 1})"
     if isinstance(error, TypeError) and "read-only" in str(error):
         return f"{line}writes through a const pointer"
     return f"{line}{type(error).__name__}: {error}"

@@ -26,7 +26,7 @@ HIDDEN = (
     "_block",
     *(f"_{of}_{axis}" for of in ("gridDim", "blockDim", "blockIdx", "threadIdx") for axis in "xyz"),
 )
-"""Arguments that every function gets after its own."""
+"""Arguments that a kernel gets after its own; a function that it calls gets those that it uses."""
 SUBSCRIPTS = "_subscripts"
 """A global of each rewritten function: which name is indexed at a place of the text, by what."""
 BARRIERS = ("syncthreads", "syncthreads_count", "syncthreads_and", "syncthreads_or")
@@ -40,6 +40,7 @@ WARP = (
     "all_sync",
     "any_sync",
 )
+WHOLE, UNSIGNED = ("uint8", "int32", "uint32", "int64"), ("uint8", "uint32")
 ATTRIBUTES = {
     "cuda.laneid": "((_threadIdx_z * _blockDim_y + _threadIdx_y) * _blockDim_x + _threadIdx_x) % 32",
     "cuda.warpsize": "32",
@@ -52,10 +53,12 @@ class ThreadText(NamedTuple):
     Attributes:
         function: takes its own arguments and the hidden ones.
         waits: whether it is a generator, as it waits for other threads.
+        hidden: the hidden arguments that it takes: all of them, if it is a kernel.
     """
 
     function: Callable[..., Any]
     waits: bool
+    hidden: tuple[str, ...]
 
 
 _read: dict[tuple[GpuFunction, str], ThreadText] = {}
@@ -82,7 +85,9 @@ def _rewritten(kernel: GpuFunction, precision: str) -> ThreadText:
     for argument in tree.args.args:
         argument.annotation = None
     tree.body = [rewriter.visit(statement) for statement in tree.body]
-    tree.args.args += [ast.arg(name) for name in HIDDEN]
+    used = {node.id for statement in tree.body for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    hidden = tuple(name for name in HIDDEN if isinstance(kernel, GpuKernel) or name in used)
+    tree.args.args += [ast.arg(name) for name in hidden]
     scope = {
         **names,
         **MEANINGS,
@@ -92,7 +97,7 @@ def _rewritten(kernel: GpuFunction, precision: str) -> ThreadText:
     }
     module = ast.fix_missing_locations(ast.Module([tree], []))
     exec(compile(module, kernel.function.__code__.co_filename, "exec"), scope)
-    return ThreadText(scope[tree.name], rewriter.waits)
+    return ThreadText(scope[tree.name], rewriter.waits, hidden)
 
 
 class _Rewriter(ast.NodeTransformer):
@@ -131,8 +136,13 @@ class _Rewriter(ast.NodeTransformer):
             and node.value.id in self.const
         ):
             raise self.refuse(node, f"writes through the const pointer {node.value.id}")
+        unsigned = isinstance(node.slice, ast.Call) and ast.unparse(node.slice.func) in UNSIGNED
         self.generic_visit(node)
         if isinstance(node.value, ast.Name) and not isinstance(node.slice, ast.Tuple | ast.Slice):
+            place = (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset)
+            if unsigned:  # it is not below zero, or the conversion raises an error
+                self.subscripts[place] = (node.value.id, _name_of_whole(node.slice))
+                return node
             name, index = node.value.id, self.fresh()
             safe = _expression(
                 f"{index} if ({index} := 0) >= 0 else _negative({name}, {name!r}, {index})", node.slice
@@ -142,7 +152,6 @@ class _Rewriter(ast.NodeTransformer):
             assert isinstance(safe.test.left, ast.NamedExpr)
             safe.test.left.value = node.slice
             node.slice = safe
-            place = (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset)
             self.subscripts[place] = (name, index)
         return node
 
@@ -215,6 +224,10 @@ class _Rewriter(ast.NodeTransformer):
             constant = self.constant(node.args[0], function)
             if constant is not None:
                 return ast.copy_location(constant, node)
+            self.generic_visit(node)
+            return ast.copy_location(_call("float", *node.args), node)
+        if function in WHOLE and len(node.args) == 1:
+            return self.whole(node, function)
         if function.startswith("cuda."):
             raise self.refuse(node, f"the simulator knows no {function}")
         self.generic_visit(node)
@@ -251,11 +264,28 @@ class _Rewriter(ast.NodeTransformer):
         with np.errstate(over="ignore"):
             return ast.Constant(float(dtype.type(number)))
 
+    def whole(self, node: ast.Call, function: str) -> ast.expr:
+        # uint32(i)  ->  _1 if (_1 := i).__class__ is int and 0 <= _1 <= 4294967295 else uint32(_1)
+        limits, value = MEANINGS[function], self.visit(node.args[0])
+        if isinstance(value, ast.Constant) and limits.fits(value.value):
+            return value
+        name = value.id if isinstance(value, ast.Name) else self.fresh()
+        given = name if isinstance(value, ast.Name) else f"({name} := 0)"
+        safe = _expression(
+            f"{name} if {given}.__class__ is int and {limits.least} <= {name} <= {limits.most} "
+            f"else {function}({name})",
+            node,
+        )
+        for part in ast.walk(safe):
+            if isinstance(part, ast.NamedExpr):
+                part.value = value
+        return safe
+
     def inlined(self, node: ast.Call, called: GpuFunction) -> ast.expr:
         text = read_kernel(called, self.precision)
         assert isinstance(node.func, ast.Name)
         self.functions[node.func.id] = text.function
-        node.args += [ast.copy_location(ast.Name(name, ast.Load()), node) for name in HIDDEN]
+        node.args += [ast.copy_location(ast.Name(name, ast.Load()), node) for name in text.hidden]
         if not text.waits:
             return node
         self.waits = True
@@ -268,6 +298,11 @@ def _expression(text: str, where: ast.expr) -> ast.expr:
     for node in ast.walk(made):
         ast.copy_location(node, where)
     return made
+
+
+def _name_of_whole(converted: ast.expr) -> str:
+    """The name, or the number, by which `_Rewriter.whole` calls what it converts."""
+    return ast.unparse(converted.body if isinstance(converted, ast.IfExp) else converted)
 
 
 def _call(function: str, *args: ast.expr) -> ast.Call:
@@ -292,9 +327,13 @@ class NumberType:
         if self.dtype.kind == "b":
             return bool(number)
         whole = int(number)
-        if not self.least <= whole <= self.most:
+        if not self.fits(whole):
             raise OverflowError(f"{whole} does not fit {self.name}")
         return whole
+
+    def fits(self, number: Any) -> bool:
+        """Whether it is a whole number that this type has."""
+        return type(number) is int and self.least <= number <= self.most
 
 
 def _by_zero(a: float, b: float) -> float:
@@ -321,17 +360,15 @@ def _atomic_add(array: Any, index: Any, value: Any) -> Any:
     return array.atomic_add(index, value)
 
 
-def _max(*numbers: Any) -> Any:
-    best = numbers[0]
-    for number in numbers[1:]:
+def _max(best: Any, *others: Any) -> Any:
+    for number in others:
         if number > best or best != best:
             best = number
     return best
 
 
-def _min(*numbers: Any) -> Any:
-    best = numbers[0]
-    for number in numbers[1:]:
+def _min(best: Any, *others: Any) -> Any:
+    for number in others:
         if number < best or best != best:
             best = number
     return best

@@ -319,6 +319,36 @@ def test_the_error_names_the_pointer_and_the_index():
         relu(1, 32, zeros(9), Flat(np.arange(10, dtype="float32")), 10)
 
 
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        ("uint32(n)", "x[4] is outside its buffer (0 to 3)"),
+        ("uint32(n + 3)", "x[7] is outside its buffer (0 to 3)"),
+        ("uint32(9)", "x[9] is outside its buffer (0 to 3)"),
+        ("uint32(n - 5)", "OverflowError: -1 does not fit uint32"),
+        ("uint32(-1)", "OverflowError: -1 does not fit uint32"),
+        ("int32(n - 5)", "x[-1] is outside its buffer (0 to 3)"),
+    ],
+)
+def test_an_index_that_was_made_a_whole_number_is_refused_too(index, said):
+    source = f"def k(y, x, n):\n    y[0] = x[{index}]\n"
+    kernel = kernel_from_source(
+        source, "real* y, const real* x, int32 n", names={"uint32": uint32, "int32": int32}
+    )
+    with pytest.raises(KernelError, match=re.escape(f"k, block (0, 0, 0), thread (0, 0, 0), line 2: {said}")):
+        kernel(1, 1, zeros(1), zeros(4), 4)
+
+
+def test_conversions_truncate_and_make_numbers_of_truths():
+    source = "def k(y, x, n):\n    y[0] = int32(x[0])\n    y[1] = uint32(n > 3)\n    y[uint32(x[1])] = n\n"
+    kernel = kernel_from_source(
+        source, "int32* y, const real* x, int32 n", names={"uint32": uint32, "int32": int32}
+    )
+    y = zeros(3, dtype="int32")
+    kernel(1, 1, y, Flat(np.array([-2.7, 2.5], np.float32)), 4)
+    np.testing.assert_array_equal(y.host(), [-2, 1, 4])
+
+
 def test_shared_memory_is_read_only_after_it_was_written():
     with pytest.raises(KernelError, match=re.escape("shared[50] is read, but was never written")):
         block_sum(("    shared[thread] = x[i]", "    if thread < 50:\n        shared[thread] = x[i]"))
