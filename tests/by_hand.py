@@ -79,6 +79,136 @@ def softmax():
     np.testing.assert_allclose(y, [[1 / 8, 2 / 8, 5 / 8], [1 / 3, 1 / 3, 1 / 3]], rtol=1e-14)
 
 
+def both_ways(layer, x, y, dx, dy=1.0):
+    """The layer turns x into y, and an upstream gradient, everywhere dy, into dx."""
+    found = layer(np.array(x))
+    np.testing.assert_allclose(found, y, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(layer.backward(np.full(found.shape, dy)), dx, rtol=1e-14, atol=1e-15)
+
+
+def nothing():
+    both_ways(nn.Identity(3, bias=False), [-2.0, 3.0], [-2, 3], [5, 5], dy=5.0)
+
+
+def relu6_at_its_kinks():
+    both_ways(nn.ReLU6(), [-1.0, 0.0, 3.0, 6.0, 8.0], [0, 0, 3, 6, 6], [0, 0, 5, 0, 0], dy=5.0)
+
+
+def leaky_relu():
+    both_ways(nn.LeakyReLU(0.1), [-10.0, 0.0, 3.0], [-1, 0, 3], [0.5, 0.5, 5], dy=5.0)
+
+
+def prelu():
+    layer = nn.PReLU(2).double()
+    np.testing.assert_array_equal(layer.weight.data, [0.25, 0.25])
+    layer.load_state_dict({"weight": np.array([0.5, 2.0])})
+    np.testing.assert_array_equal(layer(np.array([[-2.0, -3.0], [7.0, 0.0]])), [[-1, -6], [7, 0]])
+    dx = layer.backward(np.array([[1.0, 10.0], [100.0, 1000.0]]))
+    np.testing.assert_array_equal(dx, [[0.5, 20], [100, 2000]])
+    np.testing.assert_array_equal(layer.weight.grad, [-2, -30])
+
+
+def threshold():
+    both_ways(nn.Threshold(1, 7), [0.0, 1.0, 2.0], [7, 7, 2], [0, 0, 5], dy=5.0)
+
+
+def elu():
+    both_ways(nn.ELU(2.0), [-math.log(2.0), 0.0, 3.0], [-1, 0, 3], [1, 2, 1])
+
+
+def selu():
+    s, alpha = 1.0507009873554805, 1.6732632423543772
+    both_ways(
+        nn.SELU(), [-math.log(2.0), 0.0, 3.0], [-s * alpha / 2, 0, 3 * s], [s * alpha / 2, s * alpha, s]
+    )
+    # what makes it normalise itself: mean 0 and variance 1 of a normal distribution stay
+    x = np.linspace(-12, 12, 200_001)
+    density = np.exp(-0.5 * x * x) * (x[1] - x[0]) / math.sqrt(2 * math.pi)
+    y = nn.SELU()(x)
+    np.testing.assert_allclose([(y * density).sum(), (y * y * density).sum()], [0, 1], atol=1e-9)
+
+
+def celu():
+    both_ways(nn.CELU(2.0), [-2 * math.log(2.0), 0.0, 3.0], [-1, 0, 3], [0.5, 1, 1])
+
+
+def softplus():
+    both_ways(nn.Softplus(), [0.0, math.log(3.0), 800.0], [math.log(2), math.log(4), 800], [0.5, 0.75, 1])
+    both_ways(nn.Softplus(2.0, 1.0), [0.0, 0.6], [math.log(2) / 2, 0.6], [0.5, 1])  # 2 · 0.6 is above 1
+
+
+def gelu():
+    below, density = 0.8413447460685429, 0.24197072451914337  # of a normal distribution: below 1, and at 1
+    both_ways(nn.GELU(), [0.0, 1.0, -1.0], [0, below, below - 1], [0.5, below + density, 1 - below - density])
+    t = math.tanh(math.sqrt(2 / math.pi) * 1.044715)
+    slope = (1 + t + (1 - t * t) * math.sqrt(2 / math.pi) * 1.134145) / 2
+    both_ways(nn.GELU("tanh"), [0.0, 1.0], [0, (1 + t) / 2], [0.5, slope])
+
+
+def silu():
+    log3 = math.log(3.0)
+    both_ways(nn.SiLU(), [0.0, log3], [0, 0.75 * log3], [0.5, 0.75 + 0.1875 * log3])
+
+
+def mish():
+    log2 = math.log(2.0)  # 1 + e^x = 3, and tanh log 3 = 0.8
+    both_ways(nn.Mish(), [0.0, log2], [0, 0.8 * log2], [0.6, 0.8 + log2 * 0.36 * 2 / 3])
+
+
+def hardswish_at_its_kinks():
+    x = [-4.0, -3.0, 0.0, 1.5, 3.0, 4.0]
+    both_ways(nn.Hardswish(), x, [0, 0, 0, 1.125, 3, 4], [0, 0, 3, 6, 6, 6], dy=6.0)
+
+
+def glu():
+    both_ways(nn.GLU(), [2.0, 4.0, 0.0, math.log(3.0)], [1, 3], [0.5, 0.75, 0.5, 0.75])
+
+
+def softsign():
+    both_ways(nn.Softsign(), [-1.0, 0.0, 3.0], [-0.5, 0, 0.75], [0.25, 1, 1 / 16])
+
+
+def hardtanh_at_its_kinks():
+    both_ways(nn.Hardtanh(-2, 1), [-3.0, -2.0, 0.0, 1.0, 2.0], [-2, -2, 0, 1, 1], [0, 0, 5, 0, 0], dy=5.0)
+
+
+def hardsigmoid_at_its_kinks():
+    both_ways(nn.Hardsigmoid(), [-4.0, -3.0, 0.0, 3.0, 4.0], [0, 0, 0.5, 1, 1], [0, 0, 1, 0, 0], dy=6.0)
+
+
+def log_sigmoid():
+    both_ways(
+        nn.LogSigmoid(), [0.0, math.log(3.0), -800.0], [-math.log(2), math.log(0.75), -800], [0.5, 0.25, 1]
+    )
+
+
+def tanhshrink():
+    both_ways(nn.Tanhshrink(), [0.0, math.log(2.0)], [0, math.log(2) - 0.6], [0, 0.36])
+
+
+def softshrink_at_its_kinks():
+    both_ways(nn.Softshrink(), [-2.0, -0.5, 0.2, 0.5, 2.0], [-1.5, 0, 0, 0, 1.5], [5, 0, 0, 0, 5], dy=5.0)
+
+
+def hardshrink_at_its_jumps():
+    both_ways(nn.Hardshrink(), [-2.0, -0.5, 0.2, 0.5, 2.0], [-2, 0, 0, 0, 2], [5, 0, 0, 0, 5], dy=5.0)
+
+
+def log_softmax():
+    layer = nn.LogSoftmax(0)
+    y = layer(np.array([0.0, math.log(2.0), math.log(5.0)]))
+    np.testing.assert_allclose(y, np.log([1 / 8, 2 / 8, 5 / 8]), rtol=1e-14)
+    np.testing.assert_allclose(layer.backward(np.array([1.0, 0, 0])), [7 / 8, -2 / 8, -5 / 8], rtol=1e-14)
+    np.testing.assert_array_equal(layer(np.array([0.0, -2000.0])), [0, -2000])  # where log softmax is −∞
+
+
+def softmin():
+    layer = nn.Softmin(0)
+    y = layer(np.array([0.0, -math.log(2.0), -math.log(5.0)]))
+    np.testing.assert_allclose(y, [1 / 8, 2 / 8, 5 / 8], rtol=1e-14)
+    np.testing.assert_allclose(layer.backward(np.array([64.0, 0, 0])), [-7, 2, 5], rtol=1e-14)
+
+
 def dropout():
     x = np.full((200, 300), 3.0)
     y = nn.Dropout(0.4, rng=np.random.default_rng(0))(x)
@@ -159,6 +289,29 @@ BY_HAND = {
     nn.Sigmoid: [sigmoid],
     nn.Tanh: [tanh],
     nn.Softmax: [softmax],
+    nn.Identity: [nothing],
+    nn.ReLU6: [relu6_at_its_kinks],
+    nn.LeakyReLU: [leaky_relu],
+    nn.PReLU: [prelu],
+    nn.Threshold: [threshold],
+    nn.ELU: [elu],
+    nn.SELU: [selu],
+    nn.CELU: [celu],
+    nn.Softplus: [softplus],
+    nn.GELU: [gelu],
+    nn.SiLU: [silu],
+    nn.Mish: [mish],
+    nn.Hardswish: [hardswish_at_its_kinks],
+    nn.GLU: [glu],
+    nn.Softsign: [softsign],
+    nn.Hardtanh: [hardtanh_at_its_kinks],
+    nn.Hardsigmoid: [hardsigmoid_at_its_kinks],
+    nn.LogSigmoid: [log_sigmoid],
+    nn.Tanhshrink: [tanhshrink],
+    nn.Softshrink: [softshrink_at_its_kinks],
+    nn.Hardshrink: [hardshrink_at_its_jumps],
+    nn.LogSoftmax: [log_softmax],
+    nn.Softmin: [softmin],
     nn.Dropout: [dropout],
     nn.Flatten: [flatten],
     nn.BatchNorm1d: [batch_norm, batch_norm_averaging_over_all_steps],

@@ -31,12 +31,12 @@ def normal(*shape: int):
     return lambda rng, n: (rng.standard_normal((n, *shape)),)
 
 
-def spaced(*shape: int):
-    """Inputs whose numbers all differ by at least 0.1 and keep 0.05 away from 0: no kink is near."""
+def spaced(*shape: int, apart: float = 0.1):
+    """Inputs that are `apart`, and half of that away from 0 and its multiples: no kink is near."""
 
     def make(rng, n):
         size = int(np.prod((n, *shape)))
-        values = (rng.permutation(size) - size // 2 + 0.5) * 0.1
+        values = (rng.permutation(size) - size // 2 + 0.5) * apart
         return (values.reshape(n, *shape),)
 
     return make
@@ -237,6 +237,78 @@ def _layers() -> list[Sample]:
     ]
 
 
+def same(name: str, *args: Any, inputs: Any = None, **traits: Any) -> Sample:
+    """A sample of the class that has this name here and in PyTorch, with the same arguments."""
+    return Sample(
+        lambda: getattr(nn, name)(*args),
+        inputs or normal(4, 5),
+        torch=lambda: getattr(torch_nn(), name)(*args),
+        **traits,
+    )
+
+
+def elementwise(name: str, *args: Any, inputs: Any = None) -> Sample:
+    return same(name, *args, inputs=inputs, any_shape=ELEMENTWISE)
+
+
+def _activations() -> list[Sample]:
+    steps, wide = spaced(4, 5), spaced(4, 5, apart=0.25)  # wide reaches ±7
+    return [
+        elementwise("Identity"),
+        elementwise("ReLU6", inputs=wide),
+        elementwise("LeakyReLU", inputs=steps),
+        elementwise("LeakyReLU", 0.3, inputs=steps),
+        elementwise("PReLU", inputs=steps),
+        same(
+            "PReLU",
+            4,
+            0.4,
+            inputs=spaced(4, 5, 2),
+            wrong=(
+                wrong(2, 3, 5, says=("PReLU(4)", "(N, 4, *)")),
+                wrong(4, says=("PReLU(4)", "(N, 4, *)")),
+            ),
+        ),
+        elementwise("Threshold", 0.4, -2.0, inputs=steps),
+        elementwise("ELU", inputs=steps),
+        elementwise("ELU", 0.7, inputs=steps),
+        elementwise("SELU", inputs=steps),
+        elementwise("CELU", inputs=steps),
+        elementwise("CELU", 0.6, inputs=steps),
+        elementwise("Softplus"),
+        elementwise("Softplus", 3.0, 2.0, inputs=wide),  # the kink is at ⅔
+        elementwise("GELU"),
+        Sample(
+            lambda: nn.GELU("tanh"),
+            normal(4, 5),
+            torch=lambda: torch_nn().GELU(approximate="tanh"),
+            any_shape=ELEMENTWISE,
+        ),
+        elementwise("SiLU"),
+        elementwise("Mish"),
+        elementwise("Hardswish", inputs=wide),
+        same(
+            "GLU",
+            inputs=normal(4, 6),
+            wrong=(wrong(2, 4, 5, says=("GLU", "even size in dimension -1")),),
+        ),
+        same("GLU", 1, inputs=normal(4, 3), wrong=(wrong(4, says=("GLU", "dimension 1")),)),
+        elementwise("Softsign", inputs=steps),
+        elementwise("Hardtanh", inputs=steps),
+        elementwise("Hardtanh", -0.8, 2.0, inputs=steps),
+        elementwise("Hardsigmoid", inputs=wide),
+        elementwise("LogSigmoid"),
+        elementwise("Tanhshrink"),
+        elementwise("Softshrink", inputs=steps),
+        elementwise("Softshrink", 1.2, inputs=steps),
+        elementwise("Hardshrink", inputs=steps),
+        elementwise("Hardshrink", 1.2, inputs=steps),
+        same("LogSoftmax", 1, wrong=(wrong(5, says=("LogSoftmax", "dimension 1")),)),
+        same("LogSoftmax", -1, inputs=normal(4, 5, 2)),
+        same("Softmin", 1, wrong=(wrong(5, says=("Softmin", "dimension 1")),)),
+    ]
+
+
 def _losses() -> list[Sample]:
     weights, more = np.array([0.5, 2.0, 1.0, 0.25]), np.array([3.0, 1.0, 0.5, 2.0])
 
@@ -384,4 +456,4 @@ def _networks() -> list[Sample]:
     ]
 
 
-SAMPLES = [*_layers(), *_losses(), *_networks()]
+SAMPLES = [*_layers(), *_activations(), *_losses(), *_networks()]

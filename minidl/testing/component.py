@@ -371,7 +371,7 @@ def check_copies(sample: Sample) -> None:
             require(not np.shares_memory(mine.data, theirs.data), f"{how} shares parameters")
     shown = _items(module.extra_repr())
     for i, (name, parameter) in enumerate(inspect.signature(type(module)).parameters.items()):
-        if parameter.kind is parameter.VAR_POSITIONAL or name in ("rng", "dtype"):
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or name in ("rng", "dtype"):
             continue
         by_name = any(item.startswith(f"{name}=") for item in shown)
         by_place = i < len(shown) and shown[i] == str(getattr(module, name, None))
