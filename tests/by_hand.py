@@ -279,6 +279,121 @@ def cross_entropy_with_smoothing():
     np.testing.assert_allclose(loss, 0.1 * math.log(4) + 0.9 * math.log(4 / 3), rtol=1e-14)
 
 
+def loss_both_ways(criterion, inputs, losses, *dxs):
+    """With reduction none, the losses and the gradients of their sum; then their sum and their mean."""
+    inputs = [np.array(x) for x in inputs]
+    criterion.reduction = "none"
+    np.testing.assert_allclose(criterion(*inputs), losses, rtol=1e-14, atol=1e-15)
+    found = criterion.backward(np.ones(np.shape(losses)))
+    for dx, expected in zip(found if isinstance(found, tuple) else (found,), dxs, strict=True):
+        np.testing.assert_allclose(dx, expected, rtol=1e-14, atol=1e-15)
+    for reduction, divisor in (("sum", 1), ("mean", np.size(losses))):
+        criterion.reduction = reduction
+        np.testing.assert_allclose(criterion(*inputs), np.sum(losses) / divisor, rtol=1e-14)
+        found = criterion.backward()
+        for dx, expected in zip(found if isinstance(found, tuple) else (found,), dxs, strict=True):
+            np.testing.assert_allclose(dx, np.asarray(expected) / divisor, rtol=1e-14, atol=1e-15)
+
+
+P, T = [0.0, 3.0, 1.0, 2.0], [2.0, 2.5, 1.0, 1.0]  # errors −2, ½, 0, 1
+
+
+def absolute_error():
+    loss_both_ways(nn.L1Loss(), (P, T), [2, 0.5, 0, 1], [-1, 1, 0, 1])
+
+
+def huber():
+    loss_both_ways(nn.HuberLoss(delta=1.0), (P, T), [1.5, 0.125, 0, 0.5], [-1, 0.5, 0, 1])
+    loss_both_ways(nn.HuberLoss(delta=0.5), (P, T), [0.875, 0.125, 0, 0.375], [-0.5, 0.5, 0, 0.5])
+
+
+def smooth_absolute_error():
+    loss_both_ways(nn.SmoothL1Loss(), (P, T), [1.5, 0.125, 0, 0.5], [-1, 0.5, 0, 1])
+    loss_both_ways(nn.SmoothL1Loss(beta=2.0), (P, T), [1, 0.0625, 0, 0.25], [-1, 0.25, 0, 0.5])
+    loss_both_ways(nn.SmoothL1Loss(beta=0), (P, T), [2, 0.5, 0, 1], [-1, 1, 0, 1])
+
+
+def binary_cross_entropy_of_probabilities():
+    log2 = math.log(2)
+    loss_both_ways(
+        nn.BCELoss(), ([0.5, 0.25, 0.5], [1.0, 0.0, 0.5]), [log2, math.log(4 / 3), log2], [-2, 4 / 3, 0]
+    )
+    loss_both_ways(nn.BCELoss(weight=[3.0]), ([0.5], [1.0]), [3 * log2], [-6])
+    # log 0 is −100, and the divisor 0 · 1 is 10⁻¹²
+    loss_both_ways(nn.BCELoss(), ([1.0, 0.0, 1.0], [1.0, 1.0, 0.0]), [0, 100, 100], [0, -1e12, 1e12])
+
+
+def soft_margin():
+    log3 = math.log(3.0)
+    x, t = [0.0, log3, log3, -900.0], [1, 1, -1, 1]
+    loss_both_ways(
+        nn.SoftMarginLoss(), (x, t), [math.log(2), math.log(4 / 3), math.log(4), 900], [-0.5, -0.25, 0.75, -1]
+    )
+
+
+def hinge_embedding_at_its_kink():
+    x, t = [3.0, -1.0, 0.5, 2.0, 4.0], [1, 1, -1, -1, -1]
+    loss_both_ways(nn.HingeEmbeddingLoss(2.0), (x, t), [3, -1, 1.5, 0, 0], [1, 1, -1, -1, 0])
+
+
+def negative_log_likelihood():
+    x, t = [[-1.0, -2.0], [-3.0, -4.0], [-5.0, -6.0]], [1, 0, -100]
+    criterion = nn.NLLLoss(weight=[1.0, 4.0])
+    np.testing.assert_allclose(criterion(np.array(x), np.array(t)), (4 * 2 + 3) / 5, rtol=1e-15)
+    np.testing.assert_allclose(criterion.backward(), [[0, -0.8], [-0.2, 0], [0, 0]], rtol=1e-15)
+    loss_both_ways(nn.NLLLoss(), (x, [1, 0, 0]), [2, 3, 5], [[0, -1], [-1, 0], [-1, 0]])
+
+
+def multi_margin_at_its_kink():
+    x, t = [[1.0, 0.0, 2.0, 0.5]], [0]  # 1 − 1 + x is 0, 2 and ½ for the others
+    loss_both_ways(nn.MultiMarginLoss(), (x, t), [2.5 / 4], [[-0.5, 0, 0.25, 0.25]])
+    weight = [3.0, 1.0, 1.0, 1.0]
+    loss_both_ways(nn.MultiMarginLoss(2, weight=weight), (x, t), [3 * 4.25 / 4], [[-3.75, 0, 3, 0.75]])
+
+
+def kullback_leibler():
+    x, t = np.log([[0.5, 0.5], [0.25, 0.75]]), np.array([[0.25, 0.75], [0.0, 1.0]])
+    losses = [[0.25 * math.log(0.5), 0.75 * math.log(1.5)], [0, math.log(4 / 3)]]
+    loss_both_ways(nn.KLDivLoss(), (x, t), losses, -t)
+    np.testing.assert_allclose(nn.KLDivLoss("batchmean")(x, t), np.sum(losses) / 2, rtol=1e-14)
+    loss_both_ways(nn.KLDivLoss(log_target=True), (x[0], np.log(t[0])), losses[0], -t[0])
+
+
+def poisson():
+    x, t = np.log([2.0, 4.0]), np.array([1.0, 3.0])
+    loss_both_ways(nn.PoissonNLLLoss(), (x, t), [2 - math.log(2), 4 - 3 * math.log(4)], [1, 1])
+    loss_both_ways(
+        nn.PoissonNLLLoss(False, eps=1.0),
+        ([1.0, 3.0], t),
+        [1 - math.log(2), 3 - 3 * math.log(4)],
+        [0.5, 0.25],
+    )
+    stirling = 3 * math.log(3) - 3 + 0.5 * math.log(6 * math.pi)
+    losses = [2 - math.log(2), 4 - 3 * math.log(4) + stirling]
+    loss_both_ways(nn.PoissonNLLLoss(full=True), (x, t), losses, [1, 1])
+
+
+def cosine_similarity():
+    layer = nn.CosineSimilarity()
+    a, b = np.array([[3.0, 4.0], [0.0, 0.0]]), np.array([[4.0, 3.0], [3.0, 4.0]])
+    np.testing.assert_allclose(layer(a, b), [0.96, 0], rtol=1e-15)
+    da, db = layer.backward(np.array([625.0, 1e-8]))
+    # (b/5 − 0.96 a/5) / 5; of the zero vector (b/5 − 0) / ε
+    np.testing.assert_allclose(da, [[28, -21], [0.6, 0.8]], rtol=1e-13)
+    np.testing.assert_allclose(db, [[-21, 28], [0, 0]], rtol=1e-13)
+
+
+def cosine_embedding():
+    a, b = [[3.0, 4.0]] * 3, [[4.0, 3.0], [4.0, 3.0], [-4.0, -3.0]]
+    t = [1, -1, -1]
+    da = np.array([[-28, 21], [28, -21], [0, 0]]) / 625
+    db = np.array([[21, -28], [-21, 28], [0, 0]]) / 625
+    criterion = nn.CosineEmbeddingLoss(0.5, "none")
+    np.testing.assert_allclose(criterion(np.array(a), np.array(b), np.array(t)), [0.04, 0.46, 0], rtol=1e-11)
+    found = criterion.backward(np.ones(3))
+    np.testing.assert_allclose(found, [da, db], rtol=1e-10, atol=1e-12)
+
+
 BY_HAND = {
     nn.Linear: [linear],
     nn.Conv2d: [convolution, dilated_convolution, grouped_convolution],
@@ -319,4 +434,16 @@ BY_HAND = {
     nn.MSELoss: [squared_error],
     nn.BCEWithLogitsLoss: [binary_cross_entropy],
     nn.CrossEntropyLoss: [cross_entropy, cross_entropy_with_weights, cross_entropy_with_smoothing],
+    nn.L1Loss: [absolute_error],
+    nn.HuberLoss: [huber],
+    nn.SmoothL1Loss: [smooth_absolute_error],
+    nn.BCELoss: [binary_cross_entropy_of_probabilities],
+    nn.SoftMarginLoss: [soft_margin],
+    nn.HingeEmbeddingLoss: [hinge_embedding_at_its_kink],
+    nn.NLLLoss: [negative_log_likelihood],
+    nn.MultiMarginLoss: [multi_margin_at_its_kink],
+    nn.KLDivLoss: [kullback_leibler],
+    nn.PoissonNLLLoss: [poisson],
+    nn.CosineSimilarity: [cosine_similarity],
+    nn.CosineEmbeddingLoss: [cosine_embedding],
 }

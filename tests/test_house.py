@@ -140,7 +140,9 @@ PUBLIC = {
     "CrossEntropyLoss Dropout Flatten Linear MSELoss MaxPool2d Module Parameter ReLU Sequential Sigmoid "
     "Softmax Tanh init watch_forward "
     "CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid LogSoftmax "
-    "Mish PReLU ReLU6 SELU SiLU Softmin Softplus Softshrink Softsign Tanhshrink Threshold",
+    "Mish PReLU ReLU6 SELU SiLU Softmin Softplus Softshrink Softsign Tanhshrink Threshold "
+    "BCELoss CosineEmbeddingLoss CosineSimilarity HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss "
+    "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss",
     "minidl.optim": "Adam AdamW Optimizer SGD lr_scheduler",
     "minidl.optim.lr_scheduler": "CosineAnnealingLR LRScheduler StepLR",
     "minidl.models": "LeNet5 MLP",

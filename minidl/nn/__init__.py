@@ -11,12 +11,16 @@ from minidl.nn.flatten import Flatten
 from minidl.nn.gates import GELU, GLU, Hardswish, Mish, SiLU
 from minidl.nn.identity import Identity
 from minidl.nn.linear import Linear
-from minidl.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from minidl.nn.loss_binary import BCELoss, BCEWithLogitsLoss, HingeEmbeddingLoss, SoftMarginLoss
+from minidl.nn.loss_classes import CrossEntropyLoss, MultiMarginLoss, NLLLoss
+from minidl.nn.loss_distribution import KLDivLoss, PoissonNLLLoss
+from minidl.nn.loss_regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss
 from minidl.nn.module import Module, watch_forward
 from minidl.nn.parameter import Parameter
 from minidl.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from minidl.nn.rectifiers import LeakyReLU, PReLU, ReLU6, Threshold
 from minidl.nn.shrinkers import Hardshrink, Softshrink, Tanhshrink
+from minidl.nn.similarity import CosineEmbeddingLoss, CosineSimilarity
 from minidl.nn.softmax import LogSoftmax, Softmax, Softmin
 from minidl.nn.squashers import Hardsigmoid, Hardtanh, LogSigmoid, Softsign
 
@@ -28,10 +32,13 @@ __all__ = [
     "SELU",
     "AdaptiveAvgPool2d",
     "AvgPool2d",
+    "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "Conv2d",
+    "CosineEmbeddingLoss",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
@@ -39,7 +46,11 @@ __all__ = [
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
+    "HingeEmbeddingLoss",
+    "HuberLoss",
     "Identity",
+    "KLDivLoss",
+    "L1Loss",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
@@ -48,13 +59,18 @@ __all__ = [
     "MaxPool2d",
     "Mish",
     "Module",
+    "MultiMarginLoss",
+    "NLLLoss",
     "PReLU",
     "Parameter",
+    "PoissonNLLLoss",
     "ReLU",
     "ReLU6",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
+    "SoftMarginLoss",
     "Softmax",
     "Softmin",
     "Softplus",
