@@ -342,6 +342,7 @@ def negative_log_likelihood():
     np.testing.assert_allclose(criterion(np.array(x), np.array(t)), (4 * 2 + 3) / 5, rtol=1e-15)
     np.testing.assert_allclose(criterion.backward(), [[0, -0.8], [-0.2, 0], [0, 0]], rtol=1e-15)
     loss_both_ways(nn.NLLLoss(), (x, [1, 0, 0]), [2, 3, 5], [[0, -1], [-1, 0], [-1, 0]])
+    assert nn.NLLLoss(ignore_index=0)(np.array(x), np.array([1, 0, 0])) == 2
 
 
 def multi_margin_at_its_kink():
