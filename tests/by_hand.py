@@ -217,6 +217,27 @@ def dropout():
     assert abs(y.mean() - 3) < 0.05
 
 
+def dropout_of_channels():
+    x = np.full((40, 50, 3, 2), 3.0)
+    y = nn.Dropout2d(0.4, rng=np.random.default_rng(0))(x)
+    np.testing.assert_allclose(np.unique(y), [0, 5], rtol=1e-15)  # 3 / (1 − 0.4)
+    assert (y == y[:, :, :1, :1]).all()
+    assert abs((y == 0).mean() - 0.4) < 0.03
+
+
+def alpha_dropout():
+    alpha = -1.0507009873554805 * 1.6732632423543772
+    a = (0.6 * (1 + 0.4 * alpha**2)) ** -0.5
+    layer = nn.AlphaDropout(0.4, rng=np.random.default_rng(0))
+    x = np.full((200, 300), 3.0)
+    y = layer(x)
+    np.testing.assert_allclose(np.unique(y), [a * alpha * 0.6, a * (3 - 0.4 * alpha)], rtol=1e-14)
+    np.testing.assert_allclose(layer.backward(x), np.where(y > 0, 3 * a, 0), rtol=1e-14)
+    assert abs((y < 0).mean() - 0.4) < 0.01
+    y = layer(np.random.default_rng(1).standard_normal((400, 500)))  # mean 0 and variance 1 stay
+    np.testing.assert_allclose([y.mean(), y.var()], [0, 1], atol=0.01)
+
+
 def flatten():
     x = np.arange(24).reshape(2, 3, 4) * 1.0
     np.testing.assert_array_equal(nn.Flatten()(x), np.arange(24).reshape(2, 12))
@@ -429,6 +450,8 @@ BY_HAND = {
     nn.LogSoftmax: [log_softmax],
     nn.Softmin: [softmin],
     nn.Dropout: [dropout],
+    nn.Dropout2d: [dropout_of_channels],
+    nn.AlphaDropout: [alpha_dropout],
     nn.Flatten: [flatten],
     nn.BatchNorm1d: [batch_norm, batch_norm_averaging_over_all_steps],
     nn.BatchNorm2d: [batch_norm_of_images],

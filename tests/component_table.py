@@ -255,6 +255,31 @@ def elementwise(name: str, *args: Any, inputs: Any = None) -> Sample:
     return same(name, *args, inputs=inputs, any_shape=ELEMENTWISE)
 
 
+def _dropouts() -> list[Sample]:
+    return [
+        *(
+            Sample(
+                lambda p=p: nn.Dropout2d(p),
+                normal(4, 3, 2),
+                torch=None if p == 0.3 else lambda p=p: torch_nn().Dropout2d(p),
+                differs_in_eval=DRAWS if p else "",
+                wrong=(wrong(5, 3, says=("Dropout2d", "(N, C, H, W)")),),
+            )
+            for p in (0.0, 0.3, 1.0)
+        ),
+        *(
+            Sample(
+                lambda p=p: nn.AlphaDropout(p),
+                normal(4, 5),
+                torch=None if p == 0.3 else lambda p=p: torch_nn().AlphaDropout(p),
+                differs_in_eval=DRAWS if p else "",
+                any_shape=ELEMENTWISE,
+            )
+            for p in (0.0, 0.3, 1.0)
+        ),
+    ]
+
+
 def _activations() -> list[Sample]:
     steps, wide = spaced(4, 5), spaced(4, 5, apart=0.25)  # wide reaches ±7
     return [
@@ -621,4 +646,4 @@ def _networks() -> list[Sample]:
     ]
 
 
-SAMPLES = [*_layers(), *_activations(), *_losses(), *_more_losses(), *_networks()]
+SAMPLES = [*_layers(), *_dropouts(), *_activations(), *_losses(), *_more_losses(), *_networks()]

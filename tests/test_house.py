@@ -142,7 +142,7 @@ PUBLIC = {
     "CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid LogSoftmax "
     "Mish PReLU ReLU6 SELU SiLU Softmin Softplus Softshrink Softsign Tanhshrink Threshold "
     "BCELoss CosineEmbeddingLoss CosineSimilarity HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss "
-    "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss",
+    "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss AlphaDropout Dropout2d",
     "minidl.optim": "Adam AdamW Optimizer SGD lr_scheduler",
     "minidl.optim.lr_scheduler": "CosineAnnealingLR LRScheduler StepLR",
     "minidl.models": "LeNet5 MLP",

@@ -5,7 +5,7 @@ from minidl.nn.activation import ReLU, Sigmoid, Tanh
 from minidl.nn.batchnorm import BatchNorm1d, BatchNorm2d
 from minidl.nn.containers import Sequential
 from minidl.nn.conv import Conv2d
-from minidl.nn.dropout import Dropout
+from minidl.nn.dropout import AlphaDropout, Dropout, Dropout2d
 from minidl.nn.exponential_units import CELU, ELU, SELU, Softplus
 from minidl.nn.flatten import Flatten
 from minidl.nn.gates import GELU, GLU, Hardswish, Mish, SiLU
@@ -31,6 +31,7 @@ __all__ = [
     "GLU",
     "SELU",
     "AdaptiveAvgPool2d",
+    "AlphaDropout",
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
@@ -41,6 +42,7 @@ __all__ = [
     "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout2d",
     "Flatten",
     "Hardshrink",
     "Hardsigmoid",
