@@ -31,12 +31,12 @@ def normal(*shape: int):
     return lambda rng, n: (rng.standard_normal((n, *shape)),)
 
 
-def spaced(*shape: int):
-    """Inputs whose numbers all differ by at least 0.1 and keep 0.05 away from 0: no kink is near."""
+def spaced(*shape: int, apart: float = 0.1):
+    """Inputs that are `apart`, and half of that away from 0 and its multiples: no kink is near."""
 
     def make(rng, n):
         size = int(np.prod((n, *shape)))
-        values = (rng.permutation(size) - size // 2 + 0.5) * 0.1
+        values = (rng.permutation(size) - size // 2 + 0.5) * apart
         return (values.reshape(n, *shape),)
 
     return make
@@ -237,6 +237,102 @@ def _layers() -> list[Sample]:
     ]
 
 
+def same(name: str, *args: Any, inputs: Any = None, how: dict[str, Any] | None = None, **traits: Any):
+    """A sample of the class that has this name here and in PyTorch, with the same arguments."""
+    keywords = how or {}
+
+    def theirs():
+        import torch
+
+        as_tensors = {k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in keywords.items()}
+        return getattr(torch_nn(), name)(*args, **as_tensors)
+
+    make = lambda: getattr(nn, name)(*args, **keywords)  # noqa: E731
+    return Sample(make, inputs or normal(4, 5), torch=theirs, **traits)
+
+
+def elementwise(name: str, *args: Any, inputs: Any = None) -> Sample:
+    return same(name, *args, inputs=inputs, any_shape=ELEMENTWISE)
+
+
+def _dropouts() -> list[Sample]:
+    return [
+        *(
+            Sample(
+                lambda p=p: nn.Dropout2d(p),
+                normal(4, 3, 2),
+                torch=None if p == 0.3 else lambda p=p: torch_nn().Dropout2d(p),
+                differs_in_eval=DRAWS if p else "",
+                wrong=(wrong(5, 3, says=("Dropout2d", "(N, C, H, W)")),),
+            )
+            for p in (0.0, 0.3, 1.0)
+        ),
+        *(
+            Sample(
+                lambda p=p: nn.AlphaDropout(p),
+                normal(4, 5),
+                torch=None if p == 0.3 else lambda p=p: torch_nn().AlphaDropout(p),
+                differs_in_eval=DRAWS if p else "",
+                any_shape=ELEMENTWISE,
+            )
+            for p in (0.0, 0.3, 1.0)
+        ),
+    ]
+
+
+def _activations() -> list[Sample]:
+    steps, wide = spaced(4, 5), spaced(4, 5, apart=0.25)  # wide reaches ±7
+    return [
+        elementwise("Identity"),
+        elementwise("ReLU6", inputs=wide),
+        elementwise("LeakyReLU", inputs=steps),
+        elementwise("LeakyReLU", 0.3, inputs=steps),
+        elementwise("PReLU", inputs=steps),
+        same(
+            "PReLU",
+            4,
+            0.4,
+            inputs=spaced(4, 5, 2),
+            wrong=(
+                wrong(2, 3, 5, says=("PReLU(4)", "(N, 4, *)")),
+                wrong(4, says=("PReLU(4)", "(N, 4, *)")),
+            ),
+        ),
+        elementwise("Threshold", 0.4, -2.0, inputs=steps),
+        elementwise("ELU", inputs=steps),
+        elementwise("ELU", 0.7, inputs=steps),
+        elementwise("SELU", inputs=steps),
+        elementwise("CELU", inputs=steps),
+        elementwise("CELU", 0.6, inputs=steps),
+        elementwise("Softplus"),
+        elementwise("Softplus", 3.0, 2.0, inputs=wide),  # the kink is at ⅔
+        elementwise("GELU"),
+        same("GELU", how={"approximate": "tanh"}, any_shape=ELEMENTWISE),
+        elementwise("SiLU"),
+        elementwise("Mish"),
+        elementwise("Hardswish", inputs=wide),
+        same(
+            "GLU",
+            inputs=normal(4, 6),
+            wrong=(wrong(2, 4, 5, says=("GLU", "even size in dimension -1")),),
+        ),
+        same("GLU", 1, inputs=normal(4, 3), wrong=(wrong(4, says=("GLU", "dimension 1")),)),
+        elementwise("Softsign", inputs=steps),
+        elementwise("Hardtanh", inputs=steps),
+        elementwise("Hardtanh", -0.8, 2.0, inputs=steps),
+        elementwise("Hardsigmoid", inputs=wide),
+        elementwise("LogSigmoid"),
+        elementwise("Tanhshrink"),
+        elementwise("Softshrink", inputs=steps),
+        elementwise("Softshrink", 1.2, inputs=steps),
+        elementwise("Hardshrink", inputs=steps),
+        elementwise("Hardshrink", 1.2, inputs=steps),
+        same("LogSoftmax", 1, wrong=(wrong(5, says=("LogSoftmax", "dimension 1")),)),
+        same("LogSoftmax", -1, inputs=normal(4, 5, 2)),
+        same("Softmin", 1, wrong=(wrong(5, says=("Softmin", "dimension 1")),)),
+    ]
+
+
 def _losses() -> list[Sample]:
     weights, more = np.array([0.5, 2.0, 1.0, 0.25]), np.array([3.0, 1.0, 0.5, 2.0])
 
@@ -317,6 +413,172 @@ def _losses() -> list[Sample]:
     return samples
 
 
+def _more_losses() -> list[Sample]:
+    """Each class in all three reductions, its options in one."""
+    weights = np.array([0.5, 2.0, 1.0, 0.25])
+
+    def near(rng, n):  # the errors p − t keep away from 0 and ±1, where there are kinks
+        p = rng.standard_normal((n, 4, 2))
+        return p, p - spaced(4, 2)(rng, n)[0]
+
+    def signs(rng, *shape):
+        return rng.integers(0, 2, shape) * 2 - 1
+
+    def inside(rng, *shape):
+        return 0.05 + 0.9 * rng.random(shape)
+
+    def pairs(rng, n):
+        return rng.standard_normal((n, 4)), rng.standard_normal((n, 4)), signs(rng, n)
+
+    def probabilities(rng, n):
+        q = rng.random((n, 4))
+        q.reshape(-1)[:1] = 0  # 0 log 0 = 0
+        return q
+
+    def refused(name, *inputs, says, error=ValueError):
+        return Wrong(lambda: inputs, error, (name, *says))
+
+    def another_shape(name):
+        return refused(name, np.ones((5, 4)), np.ones((5, 1)), says=("(5, 4)", "(5, 1)"), error=ShapeError)
+
+    def no_class(name):
+        return (
+            refused(name, np.ones((3, 4)), np.array([0, 4, 1]), says=("0 to 3", "4 at position 1")),
+            refused(name, np.ones((3, 4)), np.zeros(2, int), says=("(3,)", "(2,)"), error=ShapeError),
+            refused(name, np.ones((3, 4)), np.zeros(3), says=("integer", "float64"), error=DTypeError),
+        )
+
+    def no_sign(name):
+        return refused(name, np.ones(3), np.array([1, -1, 0]), says=("1 or -1", "0 at position 2"))
+
+    def below_0(name):
+        return (refused(name, half, negative, says=("0 or above", "-0.25 at position 1")),)
+
+    plain = two(lambda rng, n: rng.standard_normal((n, 4)), lambda rng, n: signs(rng, n, 4))
+    distances = two(lambda rng, n: spaced(4)(rng, n)[0], lambda rng, n: signs(rng, n, 4))
+    chances = two(lambda rng, n: inside(rng, n, 4), lambda rng, n: inside(rng, n, 4))
+    labelled, many = logits_and_labels(4), logits_and_labels(4, 2, 3, ignored=2)
+    distributed = two(lambda rng, n: rng.standard_normal((n, 4)), lambda rng, n: probabilities(rng, n))
+    counts = two(lambda rng, n: rng.standard_normal((n, 4)), lambda rng, n: rng.poisson(2.0, (n, 4)) * 1.0)
+    rates = two(lambda rng, n: 3 * inside(rng, n, 4), lambda rng, n: rng.poisson(2.0, (n, 4)) * 1.0)
+    bce, poisson = {"no_extremes": "probabilities only"}, {"no_extremes": "e to the 10⁴ is ∞"}
+    nll = {"swallows_nan": "only the right class's number is read"}
+    half, negative = np.full(3, 0.5), np.array([0.5, -0.25, 0.5])
+    not_two = (
+        refused(
+            "CosineEmbeddingLoss",
+            np.ones((3, 4)),
+            np.ones((3, 4)),
+            np.ones(4),
+            says=("(N, D)",),
+            error=ShapeError,
+        ),
+        refused(
+            "CosineEmbeddingLoss",
+            np.ones((3, 4)),
+            np.ones((3, 4), np.float32),
+            np.ones(3),
+            says=("float32",),
+            error=DTypeError,
+        ),
+        refused(
+            "CosineEmbeddingLoss",
+            np.ones((3, 4)),
+            np.ones((3, 4)),
+            np.array([1, 2, -1]),
+            says=("2 at position 1",),
+        ),
+    )
+    # (class, arguments, inputs, what is refused, traits); those named once more below come with options
+    each = [
+        ("L1Loss", {}, near, (another_shape("L1Loss"),), {}),
+        ("SmoothL1Loss", {}, near, (another_shape("SmoothL1Loss"),), {}),
+        ("HuberLoss", {}, near, (another_shape("HuberLoss"),), {}),
+        (
+            "BCELoss",
+            {},
+            chances,
+            (
+                refused(
+                    "BCELoss", negative, half, says=("predictions between 0 and 1", "-0.25 at position 1")
+                ),
+                refused("BCELoss", half, negative, says=("targets between 0 and 1", "-0.25 at position 1")),
+            ),
+            bce,
+        ),
+        ("SoftMarginLoss", {}, plain, (no_sign("SoftMarginLoss"),), {}),
+        ("HingeEmbeddingLoss", {}, distances, (no_sign("HingeEmbeddingLoss"),), {}),
+        ("NLLLoss", {}, labelled, no_class("NLLLoss"), nll),
+        ("NLLLoss", {"weight": weights, "ignore_index": 2}, many, (), nll),
+        ("MultiMarginLoss", {}, labelled, no_class("MultiMarginLoss"), {}),
+        (
+            "KLDivLoss",
+            {},
+            distributed,
+            below_0("KLDivLoss"),
+            {},
+        ),
+        (
+            "PoissonNLLLoss",
+            {},
+            counts,
+            below_0("PoissonNLLLoss"),
+            poisson,
+        ),
+        ("CosineEmbeddingLoss", {"margin": -0.2}, pairs, not_two, {}),
+    ]
+    once = [
+        ("SmoothL1Loss", {"beta": 0.6}, near, (), {}),
+        ("SmoothL1Loss", {"beta": 0.0}, near, (), {}),
+        ("HuberLoss", {"delta": 0.6}, near, (), {}),
+        ("BCELoss", {"weight": weights}, chances, (), bce),
+        ("HingeEmbeddingLoss", {"margin": 0.4}, distances, (), {}),
+        ("MultiMarginLoss", {"p": 2, "margin": 0.7, "weight": weights}, labelled, (), {}),
+        ("KLDivLoss", {"log_target": True}, pair_of(4), (), {}),
+        ("PoissonNLLLoss", {"full": True}, counts, (), poisson),
+        ("PoissonNLLLoss", {"log_input": False, "eps": 0.1}, rates, (), {"no_extremes": "rates only"}),
+    ]
+    return [
+        *(
+            same(
+                name,
+                inputs=inputs,
+                how={**how, "reduction": reduction},
+                wrong=wrong,
+                refuses_none=EMPTY_MEAN if reduction in ("mean", "batchmean") else "",
+                **traits,
+            )
+            for rows, reductions in ((each, ("mean", "sum", "none")), (once, ("mean",)))
+            for name, how, inputs, wrong, traits in rows
+            for reduction in (*reductions, *(("batchmean",) if name == "KLDivLoss" else ()))
+        ),
+        same(
+            "CosineSimilarity",
+            inputs=pair_of(4, 2),
+            wrong=(
+                refused(
+                    "CosineSimilarity",
+                    np.ones((3, 4)),
+                    np.ones((3, 5)),
+                    says=("broadcast", "(3, 5)"),
+                    error=ShapeError,
+                ),
+                refused(
+                    "CosineSimilarity", np.ones(3), np.ones(3), says=("dimension 1", "(3,)"), error=ShapeError
+                ),
+            ),
+        ),
+        same(
+            "CosineSimilarity",
+            how={"dim": -1},
+            inputs=lambda rng, n: (rng.standard_normal((n, 4, 1, 3)), rng.standard_normal((1, 2, 3))),
+        ),
+        Sample(
+            lambda: nn.CosineSimilarity(eps=2.0), pair_of(4), "CosineSimilarity of vectors shorter than eps"
+        ),
+    ]
+
+
 def _networks() -> list[Sample]:
     def torch_mlp():
         t = torch_nn()
@@ -384,4 +646,4 @@ def _networks() -> list[Sample]:
     ]
 
 
-SAMPLES = [*_layers(), *_losses(), *_networks()]
+SAMPLES = [*_layers(), *_dropouts(), *_activations(), *_losses(), *_more_losses(), *_networks()]

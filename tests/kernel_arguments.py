@@ -351,4 +351,4 @@ ARGUMENTS = {
         adam_step,
     )
 }
-ARGUMENTS |= {"sigmoid": relu, "tanh": relu, "tanh_input_grad": sigmoid_input_grad}
+ARGUMENTS |= {"erf": relu, "sigmoid": relu, "tanh": relu, "tanh_input_grad": sigmoid_input_grad}

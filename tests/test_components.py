@@ -12,6 +12,7 @@ from minidl.testing import CHECKS
 IDS = [f"{i:02}-{sample}".replace("\n", " ")[:80] for i, sample in enumerate(SAMPLES)]
 
 
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")  # PyTorch's KLDivLoss means to change
 @pytest.mark.parametrize("check", list(CHECKS))
 @pytest.mark.parametrize("sample", SAMPLES, ids=IDS)
 def test_component(sample, check):

@@ -138,7 +138,11 @@ PUBLIC = {
     "nn optim set_num_threads testing to_device to_host train use_backend",
     "minidl.nn": "AdaptiveAvgPool2d AvgPool2d BCEWithLogitsLoss BatchNorm1d BatchNorm2d Conv2d "
     "CrossEntropyLoss Dropout Flatten Linear MSELoss MaxPool2d Module Parameter ReLU Sequential Sigmoid "
-    "Softmax Tanh init watch_forward",
+    "Softmax Tanh init watch_forward "
+    "CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid LogSoftmax "
+    "Mish PReLU ReLU6 SELU SiLU Softmin Softplus Softshrink Softsign Tanhshrink Threshold "
+    "BCELoss CosineEmbeddingLoss CosineSimilarity HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss "
+    "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss AlphaDropout Dropout2d",
     "minidl.optim": "Adam AdamW Optimizer SGD lr_scheduler",
     "minidl.optim.lr_scheduler": "CosineAnnealingLR LRScheduler StepLR",
     "minidl.models": "LeNet5 MLP",
@@ -147,7 +151,7 @@ PUBLIC = {
     "minidl.kernels": "KERNELS Kernel adam_step adaptive_avg_pool2d adaptive_avg_pool2d_input_grad "
     "avg_pool2d avg_pool2d_input_grad batch_norm batch_norm_fixed batch_norm_input_grad "
     "conv2d conv2d_input_grad conv2d_weight_grad cross_entropy "
-    "cross_entropy_with_logits dropout dropout_input_grad get_backend kernel linear "
+    "cross_entropy_with_logits dropout dropout_input_grad erf get_backend kernel linear "
     "matmul max_pool2d max_pool2d_input_grad relu relu_input_grad sigmoid sigmoid_input_grad "
     "softmax softmax_input_grad sgd_step squared_error sum_channels sum_rows tanh "
     "tanh_input_grad use_backend",

@@ -12,12 +12,22 @@ from minidl.array.device import Device, get_device
 from minidl.array.device_array import DeviceArray
 from minidl.array.memory import empty, zeros
 from minidl.array.random import default_generator, get_rng_state, manual_seed, set_rng_state
-from minidl.array.transfer import as_like, convert, copied, destination, place_of, to_device, to_host
+from minidl.array.transfer import (
+    anywhere,
+    as_like,
+    convert,
+    copied,
+    destination,
+    place_of,
+    to_device,
+    to_host,
+)
 
 __all__ = [
     "Array",
     "Device",
     "DeviceArray",
+    "anywhere",
     "as_like",
     "convert",
     "copied",

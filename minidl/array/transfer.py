@@ -11,7 +11,7 @@ from minidl.array.device import HOMES, Device, get_device
 from minidl.array.device_array import DTYPES, DeviceArray, empty
 from minidl.errors import DTypeError
 
-__all__ = ["as_like", "convert", "copied", "destination", "place_of", "to_device", "to_host"]
+__all__ = ["anywhere", "as_like", "convert", "copied", "destination", "place_of", "to_device", "to_host"]
 
 
 def to_device(x: ArrayLike | DeviceArray, device: str | Device = "cuda") -> Any:
@@ -96,3 +96,14 @@ def place_of(x: Any) -> Device | None:
 def copied(x: ArrayLike | DeviceArray) -> Any:
     """A copy of an array where it is; anything else as `np.array` takes it."""
     return x.copy() if isinstance(x, DeviceArray) else np.array(x)
+
+
+def anywhere(mask: Any) -> bool:
+    """Whether any element is true: one of the places that wait for a device.
+
+    While a device records a step, nobody can wait: the answer is then False, and what is wrong shows in the
+    numbers.
+    """
+    if isinstance(mask, DeviceArray) and mask.device.recording:
+        return False
+    return bool(mask.any())

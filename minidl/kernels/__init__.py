@@ -5,6 +5,7 @@ them hold faster twins under the same file names. `registry` decides which one r
 from minidl.kernels.activation import (
     dropout,
     dropout_input_grad,
+    erf,
     relu,
     relu_input_grad,
     sigmoid,
@@ -46,6 +47,7 @@ __all__ = [
     "cross_entropy_with_logits",
     "dropout",
     "dropout_input_grad",
+    "erf",
     "get_backend",
     "kernel",
     "linear",

@@ -1,10 +1,12 @@
 """Activations, dropout and their gradients, element by element: the readable references.
 
-Each forward gives what its gradient needs. That is never the input: a ReLU's gradient needs one bit per
-element, and the others' slopes follow from the output.
+Each forward but `erf` gives what its gradient needs. That is never the input: a ReLU's gradient needs one bit
+per element, and the others' slopes follow from the output.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -15,6 +17,7 @@ __all__ = [
     "dropout",
     "dropout_input_grad",
     "dropout_scale",
+    "erf",
     "relu",
     "relu_input_grad",
     "sigmoid",
@@ -106,6 +109,19 @@ def tanh_input_grad(dy: Array, y: Array) -> Array:
         dx, of the same shape.
     """
     return dy * (1 - y * y)
+
+
+@kernel
+def erf(x: Array) -> Array:
+    """The error function, `2/√π ∫₀ˣ e^(−t²) dt`, for which NumPy has nothing: Python's own, number by number.
+
+    Args:
+        x: of any shape.
+
+    Returns:
+        erf(x), of x's shape.
+    """
+    return np.array([math.erf(number) for number in x.reshape(-1).tolist()], x.dtype).reshape(x.shape)
 
 
 @kernel

@@ -1,4 +1,8 @@
-"""Activations: what bends a network, so that layers on layers are more than one layer."""
+"""Activations: what bends a network, so that layers on layers are more than one layer.
+
+These three are the first that one meets. The others stand in `rectifiers`, `exponential_units`, `gates`,
+`squashers`, `shrinkers` and `softmax`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from minidl import kernels
 from minidl.array import Array
 from minidl.nn.module import Module
 
-__all__ = ["ReLU", "Sigmoid", "Softmax", "Tanh"]
+__all__ = ["ReLU", "Sigmoid", "Tanh"]
 
 
 class ReLU(Module):
@@ -79,41 +83,3 @@ class Tanh(Module):
         # dx = dy (1 − y²)
         dy, y = self.recall(dy)
         return kernels.tanh_input_grad(dy, y)
-
-
-class Softmax(Module):
-    """Numbers into probabilities: `yᵢ = e^xᵢ / Σⱼ e^xⱼ` along one dimension.
-
-    The largest x is subtracted first: it changes nothing in the quotient, and no exponential overflows.
-
-    Shape:
-        - input: any; output: the same, summing to 1 along `dim`
-
-    Args:
-        dim: the dimension to sum along. None takes PyTorch's old rule: 0 for inputs of rank 0, 1 and 3,
-            else 1.
-
-    Raises:
-        ShapeError: the input has no dimension `dim`.
-    """
-
-    dim: int | None
-
-    def __init__(self, dim: int | None = None) -> None:
-        self.dim = dim
-
-    def forward(self, x: Array) -> Array:
-        self.check_array(x)
-        dim = (0 if x.ndim in (0, 1, 3) else 1) if self.dim is None else self.dim
-        self.check_dim(x, dim)
-        y, kept = kernels.softmax(x, dim)
-        self.remember(kept, dim, output=y)
-        return y
-
-    def backward(self, dy: Array) -> Array:
-        # ∂yᵢ/∂xⱼ = yᵢ (δᵢⱼ − yⱼ), so dx = y (dy − Σ dy y)
-        dy, y, dim = self.recall(dy)
-        return kernels.softmax_input_grad(dy, y, dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"

@@ -11,18 +11,23 @@ from typing import Literal
 
 import numpy as np
 
-from minidl.array import default_generator
+from minidl.array import Array, as_like, default_generator
 from minidl.errors import ShapeError
 from minidl.nn.parameter import Parameter
 
 __all__ = [
     "calculate_gain",
     "constant_",
+    "dirac_",
+    "eye_",
     "kaiming_normal_",
     "kaiming_uniform_",
     "normal_",
     "ones_",
+    "orthogonal_",
     "reset_parameters",
+    "sparse_",
+    "trunc_normal_",
     "uniform_",
     "xavier_normal_",
     "xavier_uniform_",
@@ -98,6 +103,100 @@ def zeros_(parameter: Parameter) -> Parameter:
 def ones_(parameter: Parameter) -> Parameter:
     """1 everywhere."""
     return constant_(parameter, 1.0)
+
+
+def trunc_normal_(
+    parameter: Parameter,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    rng: Rng | None = None,
+) -> Parameter:
+    """Normal, but only what falls between a and b: all else is drawn again.
+
+    Raises:
+        ValueError: less than one draw in a thousand would fall there.
+    """
+    low, high = ((bound - mean) / std for bound in (a, b))
+    share = (math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2))) / 2
+    if not share > 1e-3:
+        raise ValueError(f"trunc_normal_: expected a to b to hold some of the draws, got {a} to {b}")
+    generator = rng or default_generator()
+    draws = generator.standard_normal(parameter.shape)
+    while (outside := (draws < low) | (draws > high)).any():
+        draws[outside] = generator.standard_normal(int(outside.sum()))
+    return _fill(parameter, np.clip(mean + std * draws, a, b))
+
+
+def eye_(parameter: Parameter) -> Parameter:
+    """The identity matrix: a linear layer that changes nothing.
+
+    Raises:
+        ShapeError: the parameter has not two dimensions.
+    """
+    if len(parameter.shape) != 2:
+        raise ShapeError(f"eye_: expected a parameter of 2 dimensions, got {parameter.shape}")
+    return _fill(parameter, np.eye(*parameter.shape))
+
+
+def dirac_(parameter: Parameter, groups: int = 1) -> Parameter:
+    """Filters that copy a channel each, by a 1 in their middle: a convolution that changes nothing.
+
+    Raises:
+        ShapeError: the parameter has not three to five dimensions.
+        ValueError: the groups do not divide the filters.
+    """
+    if len(parameter.shape) not in (3, 4, 5):
+        raise ShapeError(f"dirac_: expected a parameter of 3 to 5 dimensions, got {parameter.shape}")
+    filters, channels, *kernel = parameter.shape
+    if filters % groups:
+        raise ValueError(f"dirac_: expected groups that divide {filters} filters, got {groups}")
+    values, middle = np.zeros(parameter.shape), tuple(size // 2 for size in kernel)
+    for group in range(groups):
+        for i in range(min(filters // groups, channels)):
+            values[(group * (filters // groups) + i, i, *middle)] = 1
+    return _fill(parameter, values)
+
+
+def orthogonal_(parameter: Parameter, gain: float = 1.0, rng: Rng | None = None) -> Parameter:
+    """Rows (or columns, if these are fewer) of length `gain` at right angles (Saxe et al. 2014).
+
+    Dimensions after the first are taken as one.
+
+    Raises:
+        ShapeError: the parameter has fewer than two dimensions.
+    """
+    if len(parameter.shape) < 2:
+        raise ShapeError(f"orthogonal_: expected a parameter of at least 2 dimensions, got {parameter.shape}")
+    rows = parameter.shape[0]
+    columns = math.prod(parameter.shape[1:])
+    draws = (rng or default_generator()).standard_normal((max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(draws)
+    q *= np.where(np.diag(r) < 0, -1, 1)  # else some rotations would come more often than others
+    return _fill(parameter, gain * (q if rows >= columns else q.T).reshape(parameter.shape))
+
+
+def sparse_(parameter: Parameter, sparsity: float, std: float = 0.01, rng: Rng | None = None) -> Parameter:
+    """Normal, with this share of every column 0 (Martens 2010).
+
+    Raises:
+        ShapeError: the parameter has not two dimensions.
+    """
+    if len(parameter.shape) != 2:
+        raise ShapeError(f"sparse_: expected a parameter of 2 dimensions, got {parameter.shape}")
+    generator = rng or default_generator()
+    values = std * generator.standard_normal(parameter.shape)
+    zeros = math.ceil(sparsity * len(values))
+    for column in values.T:
+        column[generator.permutation(len(values))[:zeros]] = 0
+    return _fill(parameter, values)
+
+
+def _fill(parameter: Parameter, values: Array) -> Parameter:
+    """Put values that were made on the host to where the parameter is, in its dtype."""
+    parameter.data[...] = as_like(values, parameter.data)
+    return parameter
 
 
 def xavier_uniform_(parameter: Parameter, gain: float = 1.0, rng: Rng | None = None) -> Parameter:

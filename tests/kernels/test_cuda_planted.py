@@ -21,6 +21,7 @@ BUGS = [
     ("relu", activation, "relu_kernel", "> real(0)", ">= real(0)"),
     ("sigmoid", activation, "sigmoid_kernel", "-abs(value)", "-value"),  # overflows
     ("tanh_input_grad", activation, "tanh_input_grad_kernel", "y[i] * y[i]", "y[i]"),
+    ("erf", activation, "erf_kernel", "math.erf(", "math.tanh("),
     ("dropout", activation, "dropout_kernel", ">= p", "> p + p"),
     ("dropout_input_grad", activation, "dropout_input_grad_kernel", "dy[i] * scale", "dy[i]"),
     ("softmax", probabilities, "softmax_rows_kernel", "lanes_max(largest, lanes)", "largest"),

@@ -119,3 +119,50 @@ def test_the_seed_decides_every_start():
 
 def test_layers_without_inputs_can_be_made():
     assert nn.Linear(0, 3).weight.shape == (3, 0)
+
+
+def of_shape(*shape, dtype=np.float64):
+    return nn.Parameter(np.full(shape, 9, dtype))
+
+
+def test_trunc_normal_stays_between_its_bounds_and_is_normal_there():
+    values = init.trunc_normal_(of_shape(200, 300), 1.0, 2.0, -1.0, 3.0, np.random.default_rng(0)).data
+    assert values.min() >= -1
+    assert values.max() <= 3
+    # of a normal distribution cut at ±1: variance 1 − 2 φ(1) / (2 Φ(1) − 1) = 0.2911
+    np.testing.assert_allclose([values.mean(), values.var()], [1, 4 * 0.29112509], atol=0.02)
+    with pytest.raises(ValueError, match="trunc_normal_: expected a to b"):
+        init.trunc_normal_(of_shape(3), a=7, b=8)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 2, 2, 3), (1, 4)])
+def test_orthogonal_rows_or_columns(shape):
+    q = init.orthogonal_(of_shape(*shape), 2.0, np.random.default_rng(0)).data.reshape(shape[0], -1)
+    product = q @ q.T if q.shape[0] <= q.shape[1] else q.T @ q
+    np.testing.assert_allclose(product, 4 * np.eye(min(q.shape)), atol=1e-12)
+
+
+def test_sparse_columns():
+    values = init.sparse_(of_shape(100, 30), 0.25, 3.0, np.random.default_rng(0)).data
+    np.testing.assert_array_equal((values == 0).sum(axis=0), 25)
+    assert len(np.unique((values == 0).argmax(axis=0))) > 1
+    np.testing.assert_allclose(values[values != 0].std(), 3, rtol=0.05)
+
+
+@pytest.mark.parametrize(("shape", "groups"), [((4, 2, 3), 2), ((3, 5, 3, 4), 1), ((6, 2, 1, 2, 3), 3)])
+def test_eye_and_dirac_as_in_pytorch(shape, groups):
+    torch = pytest.importorskip("torch")
+    expected = torch.nn.init.dirac_(torch.empty(shape), groups)
+    np.testing.assert_array_equal(init.dirac_(of_shape(*shape), groups).data, expected.numpy())
+    np.testing.assert_array_equal(init.eye_(of_shape(2, 3)).data, [[1, 0, 0], [0, 1, 0]])
+
+
+@pytest.mark.parametrize("fill", [init.eye_, init.dirac_, init.orthogonal_, lambda p: init.sparse_(p, 0.5)])
+def test_a_vector_is_no_matrix(fill):
+    with pytest.raises(ShapeError, match=r"expected a parameter of .* got \(3,\)"):
+        fill(of_shape(3))
+
+
+def test_the_new_initialisers_keep_the_dtype():
+    for fill in (init.trunc_normal_, init.eye_, init.orthogonal_, lambda p: init.sparse_(p, 0.5)):
+        assert fill(of_shape(3, 4, dtype=np.float32)).data.dtype == np.float32

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from minidl import nn
+from minidl import nn, to_device
 from minidl.errors import DTypeError, ShapeError
 
 
@@ -99,3 +99,58 @@ def test_where_every_target_is_ignored_the_mean_is_nan_without_a_warning_and_the
     loss.backward()
     assert loss.isnan()
     np.testing.assert_array_equal(tensor.grad.numpy(), np.zeros((3, 4)))
+
+
+def test_nll_where_every_target_is_ignored_as_well():
+    x, t = np.random.default_rng(0).standard_normal((3, 4)), np.full(3, -100)
+    for dtype in (np.float32, np.float64):
+        criterion = nn.NLLLoss()
+        assert np.isnan(criterion(x.astype(dtype), t))
+        np.testing.assert_array_equal(criterion.backward(), np.zeros((3, 4)))
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: nn.HuberLoss(delta=0), "HuberLoss: expected delta above 0, got 0"),
+        (lambda: nn.SmoothL1Loss(beta=-1), "SmoothL1Loss: expected beta of 0 or above, got -1"),
+        (lambda: nn.MultiMarginLoss(3), "MultiMarginLoss: expected a power p of 1 or 2, got 3"),
+        (lambda: nn.L1Loss("max"), "L1Loss: expected reduction 'mean', 'sum' or 'none', got 'max'"),
+        (lambda: nn.KLDivLoss("max"), "KLDivLoss: expected reduction 'mean', 'batchmean', 'sum' or 'none'"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(make, says):
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+def test_wrong_targets_on_a_device_are_named_too():
+    x, t = to_device(np.zeros((3, 4)), "sim"), to_device(np.array([0, 3, 4]), "sim")
+    with pytest.raises(ValueError, match=r"class indices from 0 to 3 .* got 4 at position 2"):
+        nn.NLLLoss()(x, t)
+    with pytest.raises(ValueError, match=r"expected targets of 1 or -1, got 0.0 at position 0"):
+        nn.SoftMarginLoss()(x, x)
+
+
+@pytest.mark.parametrize("name", ["NLLLoss", "MultiMarginLoss"])
+def test_one_decision_needs_no_batch(name):
+    torch = pytest.importorskip("torch")
+    x = np.array([0.3, -0.4, 0.1])
+    criterion, theirs = getattr(nn, name)(), getattr(torch.nn, name)()
+    tensor = torch.tensor(x, requires_grad=True)
+    expected = theirs(tensor, torch.tensor(1))
+    expected.backward()
+    np.testing.assert_allclose(criterion(x, np.array(1)), expected.item(), rtol=1e-14)
+    np.testing.assert_allclose(criterion.backward(), tensor.grad.numpy(), rtol=1e-14)
+
+
+def test_a_cosine_of_single_vectors():
+    torch = pytest.importorskip("torch")
+    a, b = np.array([0.3, -0.4, 0.1]), np.array([1.0, 2.0, 3.0])
+    criterion = nn.CosineEmbeddingLoss()
+    tensors = [torch.tensor(x, requires_grad=True) for x in (a, b)]
+    expected = torch.nn.CosineEmbeddingLoss()(*tensors, torch.tensor(1))
+    expected.backward()
+    np.testing.assert_allclose(criterion(a, b, np.array(1)), expected.item(), rtol=1e-12)
+    for found, tensor in zip(criterion.backward(), tensors, strict=True):
+        np.testing.assert_allclose(found, tensor.grad.numpy(), rtol=1e-12)

@@ -14,6 +14,7 @@ from minidl.kernels.cuda.lanes import each, like
 __all__ = [
     "dropout",
     "dropout_input_grad",
+    "erf",
     "relu",
     "relu_input_grad",
     "sigmoid",
@@ -128,6 +129,22 @@ def tanh_input_grad(dy: DeviceArray, y: DeviceArray) -> DeviceArray:
     dx = like(dy)
     each(tanh_input_grad_kernel, dy.size, dx, dy, y)
     return dx
+
+
+@gpu_kernel("real* y, const real* x, int32 n")
+def erf_kernel(y, x, n):
+    i = cuda.grid(1)
+    if i < n:
+        y[i] = math.erf(x[i])
+
+
+@activation.erf.register(DeviceArray)
+def erf(x: DeviceArray) -> DeviceArray:
+    """As the reference."""
+    x = x.contiguous()
+    y = like(x)
+    each(erf_kernel, x.size, y, x)
+    return y
 
 
 @gpu_kernel("real* y, bool* kept, const real* x, const float32* draws, float32 p, real scale, int32 n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minidl.array import Array, empty
@@ -17,6 +19,7 @@ from minidl.kernels.numba_cpu.tasks import tasks
 __all__ = [
     "dropout",
     "dropout_input_grad",
+    "erf",
     "relu",
     "relu_input_grad",
     "sigmoid",
@@ -105,6 +108,15 @@ def tanh_input_grad(dy: Array, y: Array) -> Array:
     with POOL.team(dy.size) as team:
         _tanh_grad(flat(dy), flat(y), dx.reshape(-1), team)
     return dx
+
+
+@activation.erf.register(np.ndarray)
+def erf(x: Array) -> Array:
+    """As the reference."""
+    y = empty(x.shape, x.dtype)
+    with POOL.team(COSTLY * x.size) as team:
+        _erf(flat(x), y.reshape(-1), team)
+    return y
 
 
 @jit
@@ -220,3 +232,15 @@ def _tanh_grad_piece(task, thread, dy, y, dx):
 @jit
 def _tanh_grad(dy: Array, y: Array, dx: Array, team: int) -> None:
     _tanh_grad_piece(team, pieces(y), (dy, y, dx))
+
+
+@tasks
+def _erf_piece(task, thread, x, y):
+    x, y = piece(x, task), piece(y, task)
+    for i in range(len(x)):
+        y[i] = math.erf(x[i])
+
+
+@jit
+def _erf(x: Array, y: Array, team: int) -> None:
+    _erf_piece(team, pieces(x), (x, y))

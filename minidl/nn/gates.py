@@ -1,0 +1,197 @@
+"""Gates: activations that multiply a number by how much of it may pass, which lies between 0 and 1."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minidl import kernels
+from minidl.array import Array
+from minidl.errors import ShapeError
+from minidl.nn.module import Module
+
+__all__ = ["GELU", "GLU", "Hardswish", "Mish", "SiLU"]
+
+
+class GELU(Module):
+    """The Gaussian error linear unit: `y = x Φ(x)`, where Φ(x) = ½ (1 + erf(x/√2)) (Hendrycks & Gimpel 2016).
+
+    Φ(x) is the share of a normal distribution that lies below x. `approximate="tanh"` takes
+    `Φ(x) ≈ ½ (1 + tanh(√(2/π) (x + 0.044715 x³)))` instead, as GPT-2 does.
+
+    Shape:
+        - input: any; output: the same
+
+    Args:
+        approximate: `"none"` or `"tanh"`.
+
+    Raises:
+        ValueError: another approximation.
+    """
+
+    approximate: str
+
+    def __init__(self, approximate: str = "none") -> None:
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"GELU: expected approximate 'none' or 'tanh', got {approximate!r}")
+        self.approximate = approximate
+
+    def forward(self, x: Array) -> Array:
+        self.check_array(x)
+        if self.approximate == "tanh":
+            share = 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+        else:
+            share = 0.5 * (1 + kernels.erf(x * math.sqrt(0.5)))
+        y = x * share
+        self.remember(x, share, self.approximate, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dx = dy (Φ + x Φ'), where Φ' = e^(−x²/2) / √(2π)
+        # with tanh: Φ = ½ (1 + t) and Φ' = ½ (1 − t²) u' = 2 Φ (1 − Φ) u', u' = √(2/π) (1 + 3 · 0.044715 x²)
+        dy, x, share, approximate = self.recall(dy)
+        if approximate == "tanh":
+            inner = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
+            density = 2 * share * (1 - share) * inner
+        else:
+            density = math.sqrt(0.5 / math.pi) * np.exp(-0.5 * x * x)
+        return dy * (share + x * density)
+
+    def extra_repr(self) -> str:
+        return f"approximate={self.approximate!r}"
+
+
+class SiLU(Module):
+    """The sigmoid linear unit, or swish: `y = x σ(x)` (Elfwing et al. 2018; Ramachandran et al. 2017).
+
+    Shape:
+        - input: any; output: the same
+
+    Args:
+        inplace: taken for PyTorch's signature; minidl never changes its input, so it has no effect.
+    """
+
+    inplace: bool
+
+    def __init__(self, inplace: bool = False) -> None:
+        self.inplace = inplace
+
+    def forward(self, x: Array) -> Array:
+        self.check_array(x)
+        s, _ = kernels.sigmoid(x)
+        y = x * s
+        self.remember(x, s, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dx = dy σ (1 + x (1 − σ))
+        dy, x, s = self.recall(dy)
+        return dy * s * (1 + x * (1 - s))
+
+    def extra_repr(self) -> str:
+        return f"inplace={self.inplace}"
+
+
+class Mish(Module):
+    """A gate of a softplus: `y = x tanh(log(1 + eˣ))` (Misra 2020).
+
+    Shape:
+        - input: any; output: the same
+
+    Args:
+        inplace: taken for PyTorch's signature; minidl never changes its input, so it has no effect.
+    """
+
+    inplace: bool
+
+    def __init__(self, inplace: bool = False) -> None:
+        self.inplace = inplace
+
+    def forward(self, x: Array) -> Array:
+        self.check_array(x)
+        t = np.tanh(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
+        y = x * t
+        self.remember(x, t, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dx = dy (t + x (1 − t²) σ(x)), for the softplus has the slope σ
+        dy, x, t = self.recall(dy)
+        s, _ = kernels.sigmoid(x)
+        return dy * (t + x * (1 - t * t) * s)
+
+    def extra_repr(self) -> str:
+        return f"inplace={self.inplace}"
+
+
+class Hardswish(Module):
+    """Swish made of straight lines: `y = x · min(max(x + 3, 0), 6) / 6` (Howard et al. 2019, MobileNetV3).
+
+    At the kinks −3 and 3 the slope is that of the line beyond, 0 and 1, as in PyTorch.
+
+    Shape:
+        - input: any; output: the same
+
+    Args:
+        inplace: taken for PyTorch's signature; minidl never changes its input, so it has no effect.
+    """
+
+    inplace: bool
+
+    def __init__(self, inplace: bool = False) -> None:
+        self.inplace = inplace
+
+    def forward(self, x: Array) -> Array:
+        self.check_array(x)
+        y = x * np.clip(x + 3, 0, 6) / 6
+        self.remember(x, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dx = dy (2x + 3) / 6 where −3 < x < 3, 0 to the left, dy to the right
+        dy, x = self.recall(dy)
+        slope = np.where(x >= 3, 1, (2 * x + 3) / 6)
+        return np.where(x <= -3, 0, dy * slope)
+
+    def extra_repr(self) -> str:
+        return f"inplace={self.inplace}"
+
+
+class GLU(Module):
+    """The gated linear unit: `y = a σ(b)`, where a and b are the two halves of x (Dauphin et al. 2017).
+
+    Shape:
+        - input: any, of even size 2S along `dim`; output: the same, of size S there
+
+    Args:
+        dim: the dimension that is halved.
+
+    Raises:
+        ShapeError: the input has no dimension `dim`, or an odd size there.
+    """
+
+    dim: int
+
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = dim
+
+    def forward(self, x: Array) -> Array:
+        self.check_array(x)
+        self.check_dim(x, self.dim)
+        if x.ndim == 0 or x.shape[self.dim] % 2:
+            raise ShapeError(f"{self.label()}: expected an even size in dimension {self.dim}, got {x.shape}")
+        a, b = np.split(x, 2, axis=self.dim)
+        s, _ = kernels.sigmoid(b)
+        y = a * s
+        self.remember(a, s, self.dim, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # da = dy σ(b)    db = dy a σ(b) (1 − σ(b))
+        dy, a, s, dim = self.recall(dy)
+        da = dy * s
+        return np.concatenate([da, da * a * (1 - s)], axis=dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"

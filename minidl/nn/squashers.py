@@ -1,0 +1,128 @@
+"""Squashers: activations that press all numbers into a range, or one side of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl import kernels
+from minidl.array import Array
+from minidl.nn.module import Module
+
+__all__ = ["Hardsigmoid", "Hardtanh", "LogSigmoid", "Softsign"]
+
+
+class Hardtanh(Module):
+    """A tanh of three straight lines: `y = min(max(x, a), b)` (Collobert 2004).
+
+    At the kinks a and b the slope is 0, as in PyTorch.
+
+    Shape:
+        - input: any; output: the same
+
+    Args:
+        min_val: a.
+        max_val: b.
+        inplace: taken for PyTorch's signature; minidl never changes its input, so it has no effect.
+
+    Raises:
+        ValueError: b is not above a.
+    """
+
+    min_val: float
+    max_val: float
+    inplace: bool
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+        if not max_val > min_val:
+            raise ValueError(f"Hardtanh: expected max_val above min_val, got {max_val} and {min_val}")
+        self.min_val = float(min_val)
+        self.max_val = float(max_val)
+        self.inplace = inplace
+
+    def forward(self, x: Array) -> Array:
+        self.check_array(x)
+        y = np.clip(x, self.min_val, self.max_val)
+        self.remember((x > self.min_val) & (x < self.max_val), output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dx = dy where a < x < b, else 0
+        dy, inside = self.recall(dy)
+        return np.where(inside, dy, 0)
+
+    def extra_repr(self) -> str:
+        return f"min_val={self.min_val}, max_val={self.max_val}, inplace={self.inplace}"
+
+
+class Hardsigmoid(Module):
+    """A sigmoid of three straight lines: `y = min(max(x + 3, 0), 6) / 6` (Courbariaux et al. 2015).
+
+    At the kinks −3 and 3 the slope is 0, as in PyTorch.
+
+    Shape:
+        - input: any; output: the same
+
+    Args:
+        inplace: taken for PyTorch's signature; minidl never changes its input, so it has no effect.
+    """
+
+    inplace: bool
+
+    def __init__(self, inplace: bool = False) -> None:
+        self.inplace = inplace
+
+    def forward(self, x: Array) -> Array:
+        self.check_array(x)
+        y = np.clip(x + 3, 0, 6) / 6
+        self.remember((x > -3) & (x < 3), output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dx = dy / 6 where −3 < x < 3, else 0
+        dy, inside = self.recall(dy)
+        return np.where(inside, dy / 6, 0)
+
+    def extra_repr(self) -> str:
+        return f"inplace={self.inplace}"
+
+
+class Softsign(Module):
+    """A tanh that comes to its ends slowly: `y = x / (1 + |x|)` (Bergstra et al. 2009).
+
+    Shape:
+        - input: any; output: the same
+    """
+
+    def forward(self, x: Array) -> Array:
+        self.check_array(x)
+        scale = 1 + np.abs(x)
+        y = x / scale
+        self.remember(scale, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dx = dy / (1 + |x|)²
+        dy, scale = self.recall(dy)
+        return dy / scale / scale  # a square could overflow
+
+
+class LogSigmoid(Module):
+    """The logarithm of a sigmoid: `y = log σ(x) = min(x, 0) − log(1 + e^(−|x|))`.
+
+    More exact than the logarithm of the sigmoid, which rounds to 0 far to the left.
+
+    Shape:
+        - input: any; output: the same
+    """
+
+    def forward(self, x: Array) -> Array:
+        self.check_array(x)
+        y = np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+        self.remember(x, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dx = dy (1 − σ(x)) = dy σ(−x)
+        dy, x = self.recall(dy)
+        s, _ = kernels.sigmoid(-x)
+        return dy * s
