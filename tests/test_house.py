@@ -139,7 +139,7 @@ PUBLIC = {
     "minidl.nn": "AdaptiveAvgPool2d AvgPool2d BCEWithLogitsLoss BatchNorm1d BatchNorm2d Conv2d "
     "CrossEntropyLoss Dropout Flatten Linear MSELoss MaxPool2d Module Parameter ReLU Sequential Sigmoid "
     "Softmax Tanh init watch_forward",
-    "minidl.optim": "Adam AdamW Optimizer SGD lr_scheduler",
+    "minidl.optim": "ASGD Adadelta Adagrad Adam AdamW Adamax NAdam Optimizer RAdam RMSprop Rprop SGD lr_scheduler",
     "minidl.optim.lr_scheduler": "CosineAnnealingLR LRScheduler StepLR",
     "minidl.models": "LeNet5 MLP",
     "minidl.data": "ArrayDataset BatchDataset DataLoader Dataset MNIST Subset fetch random_split read_digit "
