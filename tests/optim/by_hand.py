@@ -3,10 +3,27 @@
 import math
 
 import numpy as np
+from optim.samples import make_scheduler
 
 from minidl.nn import Parameter
 from minidl.optim import ASGD, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop, Rprop
-from minidl.optim.lr_scheduler import CosineAnnealingLR, StepLR
+from minidl.optim.lr_scheduler import (
+    ChainedScheduler,
+    ConstantLR,
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    CyclicLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    MultiplicativeLR,
+    MultiStepLR,
+    OneCycleLR,
+    PolynomialLR,
+    ReduceLROnPlateau,
+    SequentialLR,
+    StepLR,
+)
 
 RHO = 19 - 12 * 0.9**6 / (1 - 0.9**6)
 
@@ -211,6 +228,63 @@ RATES = [
     (CosineAnnealingLR, {"T_max": 3}, [1, 0.75, 0.25, 0, 0.25, 0.75, 1]),
     # the same between 0.2 and 1: 0.2 + 0.8·…
     (CosineAnnealingLR, {"T_max": 3, "eta_min": 0.2}, [1, 0.8, 0.4, 0.2, 0.4]),
+    (LambdaLR, {"lr_lambda": lambda t: t + 2}, [2, 3, 4, 5]),
+    (MultiplicativeLR, {"lr_lambda": lambda t: t / 2}, [1, 0.5, 0.5, 0.75]),
+    (MultiStepLR, {"milestones": [3, 1, 3], "gamma": 0.5}, [1, 0.5, 0.5, 0.125, 0.125]),
+    (ExponentialLR, {"gamma": 0.5}, [1, 0.5, 0.25]),
+    (ConstantLR, {"factor": 0.5, "total_iters": 2}, [0.5, 0.5, 1, 1]),
+    (LinearLR, {"start_factor": 0.5, "total_iters": 2}, [0.5, 0.75, 1, 1]),
+    (PolynomialLR, {"total_iters": 2, "power": 2}, [1, 0.25, 0, 0]),
+    # T_i = 1, 2, 4: the top at 0, 1 and 3
+    (CosineAnnealingWarmRestarts, {"T_0": 1, "T_mult": 2}, [1, 1, 0.5, 1, 0.5 + math.sqrt(0.125), 0.5]),
+    # two steps up from 1 to 5, one down; then half as high
+    (
+        CyclicLR,
+        {
+            "base_lr": 1,
+            "max_lr": 5,
+            "step_size_up": 2,
+            "step_size_down": 1,
+            "mode": "triangular2",
+            "cycle_momentum": False,
+        },
+        [1, 3, 5, 1, 2, 3, 1, 1.5],
+    ),
+    # from 1 to 4 in the first 3 of 6 steps, then down to 1/2 in three
+    (
+        OneCycleLR,
+        {
+            "max_lr": 4,
+            "total_steps": 6,
+            "pct_start": 0.5,
+            "div_factor": 4,
+            "final_div_factor": 2,
+            "anneal_strategy": "linear",
+            "cycle_momentum": False,
+        },
+        [1, 2.5, 4, 4 - 3.5 / 3, 4 - 7 / 3, 0.5],
+    ),
+    # the metric is best at step 5; steps 6 and 7 are one too many
+    (ReduceLROnPlateau, {"patience": 1, "factor": 0.5}, [1, 1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.25]),
+    (
+        SequentialLR,
+        {"parts": [(ConstantLR, {"factor": 0.5}), (ExponentialLR, {"gamma": 0.5})], "milestones": [2]},
+        [0.5, 0.5, 1, 0.5, 0.25],
+    ),
+    # the first has no rate of its own to begin with: it takes the group's, and not what the second made of it
+    (
+        SequentialLR,
+        {
+            "parts": [(MultiplicativeLR, {"lr_lambda": lambda t: 0.5}), (ConstantLR, {"factor": 0.25})],
+            "milestones": [2],
+        },
+        [0.5, 0.25, 0.25, 0.25],
+    ),
+    (
+        ChainedScheduler,
+        {"parts": [(ConstantLR, {"factor": 0.5, "total_iters": 2}), (ExponentialLR, {"gamma": 0.5})]},
+        [0.5, 0.25, 0.25, 0.125],
+    ),
 ]
 
 
@@ -225,8 +299,9 @@ def check_steps(cls, options, start, gradients, expected):
 
 def check_rates(cls, options, expected):
     optimizer = SGD([Parameter([1.0])], lr=1.0)
-    scheduler = cls(optimizer, **options)
-    for value in expected:
+    scheduler = make_scheduler(cls, options)(optimizer)
+    for epoch, value in enumerate(expected):
+        if epoch > 0:
+            scheduler.step()
         rate = optimizer.param_groups[0]["lr"]
-        assert abs(rate - value) <= 1e-15, f"expected {value}, got {rate}"
-        scheduler.step()
+        assert abs(rate - value) <= 2e-15, f"expected {value}, got {rate}"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from optim.by_hand import RATES, STEPS, check_rates, check_steps
-from optim.samples import SCHEDULERS
+from optim.samples import SCHEDULERS, make_scheduler
 
 from minidl import kernels
 from minidl.kernels.registry import use_backend
@@ -22,7 +22,24 @@ from minidl.optim import (
     Rprop,
 )
 from minidl.optim import optimizer as optimizer_module
-from minidl.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
+from minidl.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    CyclicLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    LRScheduler,
+    MultiplicativeLR,
+    MultiStepLR,
+    OneCycleLR,
+    PolynomialLR,
+    ReduceLROnPlateau,
+    SequentialLR,
+    StepLR,
+    combined,
+)
 from minidl.testing.optim import check_optimizer, check_scheduler
 from minidl.testing.planted import Bug, planted
 
@@ -259,14 +276,100 @@ BUGS = [
         "self.optimizer.param_groups[:1], rates, strict=False",
     ),
     Bug("schedule: last rates aliased", LRScheduler, "get_last_lr", "list(self._last_lr)", "self._last_lr"),
-    Bug("schedule: load checks nothing", LRScheduler, "load_state_dict", "if problems:", "if False:"),
-    Bug("schedule: starts over", LRScheduler, "load_state_dict", "vars(self).update(", "len("),
+    Bug("schedule: load checks nothing", LRScheduler, "_load_own", "if problems:", "if False:"),
+    Bug("schedule: starts over", LRScheduler, "_load_own", "vars(self).update(", "len("),
     Bug(
         "schedule: base from the current rate",
         LRScheduler,
         "__init__",
         '[group["initial_lr"] for',
         '[group["lr"] / 2 for',
+    ),
+    Bug("lambda: from the current rate", LambdaLR, "get_lr", "zip(self.base_lrs,", "zip(self.current_lr(),"),
+    Bug(
+        "multiplicative: from the first rate",
+        MultiplicativeLR,
+        "get_lr",
+        "zip(self.current_lr(),",
+        "zip(self.base_lrs,",
+    ),
+    Bug(
+        "milestones: a double counts once",
+        MultiStepLR,
+        "get_lr",
+        "self.milestones.count(self.last_epoch)",
+        "(self.last_epoch in self.milestones)",
+    ),
+    Bug("milestones: 0 does not count", MultiStepLR, "first_lr", "self.get_lr()", "self.current_lr()"),
+    Bug("exponential: twice", ExponentialLR, "get_lr", "self.gamma *", "self.gamma * self.gamma *"),
+    Bug("constant: never ends", ConstantLR, "get_lr", "1 / self.factor", "1"),
+    Bug("constant: one epoch late", ConstantLR, "get_lr", "self.total_iters:", "self.total_iters + 1:"),
+    Bug("linear: goes on beyond the end", LinearLR, "get_lr", "elif t <= total", "elif t <= total + 1"),
+    Bug("linear: one epoch off", LinearLR, "get_lr", "(t - 1) * rise", "t * rise"),
+    Bug("polynomial: no power", PolynomialLR, "get_lr", " ** self.power", ""),
+    Bug(
+        "warm restarts: no longer stretches",
+        CosineAnnealingWarmRestarts,
+        "step",
+        "self.T_i *= self.T_mult",
+        "pass",
+    ),
+    Bug(
+        "warm restarts: one epoch late",
+        CosineAnnealingWarmRestarts,
+        "step",
+        "self.T_cur >= self.T_i",
+        "self.T_cur > self.T_i",
+    ),
+    Bug("warm restarts: eta_min forgotten", CosineAnnealingWarmRestarts, "get_lr", "self.eta_min + (", "("),
+    Bug("cycle: not halved", CyclicLR, "_scale", "0.5 ** (cycle - 1)", "1.0"),
+    Bug("cycle: as slow down as up", CyclicLR, "get_lr", "(t - up) / down", "(t - up) / up"),
+    Bug("cycle: gamma per cycle", CyclicLR, "_scale", "self.gamma**self.last_epoch", "self.gamma**cycle"),
+    Bug(
+        "one cycle: two phases for three",
+        OneCycleLR,
+        "get_lr",
+        "down = 2 * top if self.three_phase else last",
+        "down = last",
+    ),
+    Bug("one cycle: line for cosine", OneCycleLR, "_between", 'self.anneal_strategy == "cos"', "False"),
+    Bug(
+        "plateau: one epoch early",
+        ReduceLROnPlateau,
+        "step",
+        "self.num_bad_epochs > self.patience",
+        "self.num_bad_epochs >= self.patience",
+    ),
+    Bug(
+        "plateau: equal is better",
+        ReduceLROnPlateau,
+        "is_better",
+        "metric < self.best - margin",
+        "metric <= self.best",
+    ),
+    Bug("plateau: no cooldown", ReduceLROnPlateau, "step", "self.cooldown_counter = self.cooldown", "pass"),
+    Bug(
+        "plateau: no lowest rate",
+        ReduceLROnPlateau,
+        "get_lr",
+        "max(lr * self.factor, low)",
+        "low * 0 + lr * self.factor",
+    ),
+    Bug(
+        "plateau: counts on after a reduction",
+        ReduceLROnPlateau,
+        "step",
+        "self.cooldown\n            self.num_bad_epochs = 0",
+        "self.cooldown",
+    ),
+    Bug("sequence: all start at once", SequentialLR, "first_lr", 'group["lr"] = group["initial_lr"]', "pass"),
+    Bug("sequence: one epoch late", SequentialLR, "get_lr", "self.schedulers[number].restart()", "pass"),
+    Bug(
+        "combined: states not loaded",
+        combined._Combined,
+        "load_state_dict",
+        "scheduler.load_state_dict(state)\n            self._load_own",
+        "pass\n            self._load_own",
     ),
 ]
 
@@ -279,7 +382,7 @@ def prove():
         check_rates(*row)
     for cls, rows in SCHEDULERS.items():
         for options, curve in rows:
-            check_scheduler(lambda o, cls=cls, options=options: cls(o, **options), closed_form=curve)
+            check_scheduler(make_scheduler(cls, options), closed_form=curve)
     check_optimizer(lambda params: SGD(params, lr=1e-3, momentum=0.9, maximize=True))
     check_optimizer(lambda params: AdamW(params, lr=0.03, weight_decay=0), rosenbrock_below=1e-9)
 
