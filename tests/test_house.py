@@ -143,8 +143,11 @@ PUBLIC = {
     "Mish PReLU ReLU6 SELU SiLU Softmin Softplus Softshrink Softsign Tanhshrink Threshold "
     "BCELoss CosineEmbeddingLoss CosineSimilarity HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss "
     "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss AlphaDropout Dropout2d",
-    "minidl.optim": "Adam AdamW Optimizer SGD lr_scheduler",
-    "minidl.optim.lr_scheduler": "CosineAnnealingLR LRScheduler StepLR",
+    "minidl.optim": "ASGD Adadelta Adagrad Adam AdamW Adamax NAdam Optimizer RAdam RMSprop Rprop SGD "
+    "lr_scheduler",
+    "minidl.optim.lr_scheduler": "ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts "
+    "CyclicLR ExponentialLR LRScheduler LambdaLR LinearLR MultiStepLR MultiplicativeLR OneCycleLR "
+    "PolynomialLR ReduceLROnPlateau SequentialLR StepLR",
     "minidl.models": "LeNet5 MLP",
     "minidl.data": "ArrayDataset BatchDataset DataLoader Dataset MNIST Subset fetch random_split read_digit "
     "read_idx",

@@ -1,8 +1,30 @@
 """Optimizers, which turn gradients into steps, and the schedules of their learning rate."""
 
 from minidl.optim import lr_scheduler
+from minidl.optim.adadelta import Adadelta
+from minidl.optim.adagrad import Adagrad
 from minidl.optim.adam import Adam, AdamW
+from minidl.optim.adamax import Adamax
+from minidl.optim.asgd import ASGD
+from minidl.optim.nadam import NAdam
 from minidl.optim.optimizer import Optimizer
+from minidl.optim.radam import RAdam
+from minidl.optim.rmsprop import RMSprop
+from minidl.optim.rprop import Rprop
 from minidl.optim.sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]
+__all__ = [
+    "ASGD",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "lr_scheduler",
+]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from minidl import kernels
 from minidl.array import Array
 from minidl.nn.parameter import Parameter
-from minidl.optim.optimizer import Group, Optimizer, State, check_number
+from minidl.optim.optimizer import Group, Optimizer, State, check_betas, check_number
 
 __all__ = ["Adam", "AdamW"]
 
@@ -67,11 +67,7 @@ class Adam(Optimizer):
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         super().check_options(options)
-        betas = options["betas"]
-        if not isinstance(betas, tuple | list) or len(betas) != 2:
-            raise TypeError(f"{self._name}: expected betas to be two numbers, got {betas!r}")
-        for i, beta in enumerate(betas):
-            check_number(self._name, f"betas[{i}]", beta, at_least=0, below=1)
+        check_betas(self._name, options["betas"])
         check_number(self._name, "eps", options["eps"], at_least=0)
         check_number(self._name, "weight_decay", options["weight_decay"], at_least=0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from minidl.array import Array, as_like, place_of, to_host
 from minidl.errors import ShapeError, StateDictError
 from minidl.nn.parameter import Parameter
 
-__all__ = ["Optimizer", "check_number"]
+__all__ = ["Optimizer", "check_betas", "check_number"]
 
 Group = dict[str, Any]
 State = dict[str, Any]
@@ -45,6 +45,7 @@ class Optimizer:
     param_groups: list[Group]
     state: dict[Parameter, State]
     state_names: ClassVar[tuple[str, ...]] = ()  # "step" counts; all others are arrays like the parameter
+    number_names: ClassVar[tuple[str, ...]] = ()  # those of them that are one number, of at least 0
     optional_state_names: ClassVar[tuple[str, ...]] = ()  # those that only some options need
 
     def __init__(
@@ -126,12 +127,29 @@ class Optimizer:
             places[id(parameter)] = len(self.param_groups)
         self.param_groups.append(group)
 
-    def step(self) -> None:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient, by one step of the rule.
+
+        Args:
+            closure: computes the loss and the gradients anew, and returns the loss; called before the step.
+
+        Returns:
+            The closure's loss, or None without one.
 
         Raises:
             ShapeError: a gradient's shape is not its parameter's; then nothing was changed.
         """
+        loss = None if closure is None else closure()
+        for parameter, theta, g, group in self._due():
+            if g.dtype != theta.dtype:
+                g = g.astype(theta.dtype)
+            if group.get("maximize"):
+                g = -g
+            self.update(theta, g, self.state.setdefault(parameter, {}), group)
+        return loss
+
+    def _due(self) -> list[tuple[Parameter, Array, Array, Group]]:
+        """What a step is going to change: each parameter, its values, its gradient and its group."""
         due = []
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -143,12 +161,7 @@ class Optimizer:
                         f"{self._name}: expected a gradient of shape {theta.shape}, got {g.shape}"
                     )
                 due.append((parameter, theta, g, group))
-        for parameter, theta, g, group in due:
-            if g.dtype != theta.dtype:
-                g = g.astype(theta.dtype)
-            if group.get("maximize"):
-                g = -g
-            self.update(theta, g, self.state.setdefault(parameter, {}), group)
+        return due
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -252,6 +265,10 @@ class Optimizer:
             problems.append(f"{where}: expected a count of steps, got {value!r}")
         elif values.dtype.kind not in "fiu":
             problems.append(f"{where}: expected numbers, got {values.dtype}")
+        elif name in self.number_names:
+            if values.size == 1 and 0 <= values.item() < math.inf:
+                return float(values.item())
+            problems.append(f"{where}: expected a finite number of at least 0, got {value!r}")
         elif values.shape != like.shape:
             problems.append(f"{where}: expected shape {like.shape}, got {values.shape}")
         else:
@@ -282,9 +299,15 @@ class Optimizer:
 
 
 def check_number(
-    owner: str, name: str, value: Any, *, at_least: float = -math.inf, below: float = math.inf
+    owner: str,
+    name: str,
+    value: Any,
+    *,
+    at_least: float = -math.inf,
+    below: float = math.inf,
+    at_most: float = math.inf,
 ) -> None:
-    """Refuse what is no finite number in `at_least` ≤ value < `below`.
+    """Refuse what is no finite number in `at_least` ≤ value < `below`, or ≤ `at_most`.
 
     Raises:
         TypeError: no number.
@@ -292,11 +315,23 @@ def check_number(
     """
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{owner}: expected {name} to be a number, got {value!r}")
-    if not (math.isfinite(value) and at_least <= value < below):
-        low = f" of at least {at_least}" if at_least > -math.inf else ""
-        high = f" below {below}" if below < math.inf else ""
-        joint = " and" if low and high else ""
-        raise ValueError(f"{owner}: expected {name} to be a finite number{low}{joint}{high}, got {value}")
+    if not (math.isfinite(value) and at_least <= value < below and value <= at_most):
+        bounds = ((at_least, "of at least"), (below, "below"), (at_most, "of at most"))
+        text = " and ".join(f"{words} {bound}" for bound, words in bounds if math.isfinite(bound))
+        raise ValueError(f"{owner}: expected {name} to be a finite number{text and ' ' + text}, got {value}")
+
+
+def check_betas(owner: str, betas: Any) -> None:
+    """Refuse what is no pair of numbers in [0, 1).
+
+    Raises:
+        TypeError: no pair, or no numbers.
+        ValueError: out of range.
+    """
+    if not isinstance(betas, tuple | list) or len(betas) != 2:
+        raise TypeError(f"{owner}: expected betas to be two numbers, got {betas!r}")
+    for i, beta in enumerate(betas):
+        check_number(owner, f"betas[{i}]", beta, at_least=0, below=1)
 
 
 def _kind(thing: Any) -> str:

@@ -23,7 +23,11 @@ MakeScheduler = Callable[[Optimizer], LRScheduler]
 
 
 def check_optimizer(
-    make_optimizer: MakeOptimizer, *, steps: int = 3000, rosenbrock_below: float = 1e-5
+    make_optimizer: MakeOptimizer,
+    *,
+    steps: int = 3000,
+    rosenbrock_below: float = 1e-5,
+    lr_scales_steps: bool = True,
 ) -> None:
     """Check everything that an optimizer promises, whatever its rule.
 
@@ -37,6 +41,8 @@ def check_optimizer(
             bottom is at 0.
         steps: how many steps it may take down each of the two.
         rosenbrock_below: what Rosenbrock's function, 24.2 at the start and 0 at best, must come down to.
+        lr_scales_steps: False for a rule whose rate is no factor of its steps, such as Rprop's, so that
+            a rate of 0 does not stand still.
 
     Raises:
         AssertionError: it breaks a promise; the message says which.
@@ -46,7 +52,8 @@ def check_optimizer(
     _check_dtypes_and_memory(make_optimizer)
     _check_save_and_continue(make_optimizer)
     _check_passed_by(make_optimizer)
-    _check_groups(make_optimizer)
+    if lr_scales_steps:
+        _check_groups(make_optimizer)
     _check_bad_parameters(make_optimizer)
     _check_bad_state(make_optimizer)
     _check_repr(make_optimizer([Parameter(np.zeros(1))]), r"^ +{}: ", ("params",))
@@ -84,7 +91,7 @@ def _check_parabola(make: MakeOptimizer, steps: int) -> None:
     # f = Σ a (θ − c)² / 2, so that df/dθ = a (θ − c)
     theta = Parameter(np.array([2.0, -2.0, 1.0]))
     optimizer = make([theta])
-    decays = any(group.get("weight_decay") for group in optimizer.param_groups)
+    decays = any(group.get("weight_decay") or group.get("lambd") for group in optimizer.param_groups)
     a, c = np.array([1.0, 4.0, 10.0]), np.array([0.0, 0.0, 0.0] if decays else [3.0, -1.0, 0.5])
     for _ in range(steps):
         theta.grad = _uphill(optimizer) * a * (theta.data - c)
@@ -167,7 +174,7 @@ def _check_dtypes_and_memory(make: MakeOptimizer) -> None:
                 parameter.grad = gradient
                 optimizer.step()
                 for name, value in optimizer.state[parameter].items():
-                    if isinstance(value, int):
+                    if isinstance(value, int | float):
                         continue
                     require(value.dtype == dtype, f"{name}: expected {dtype}, got {value.dtype}")
                     require(value.shape == shape, f"{name}: expected shape {shape}, got {value.shape}")
@@ -252,7 +259,7 @@ def _check_bad_state(make: MakeOptimizer) -> None:
     refused("99", lambda bad: bad["state"].update({99: {}}))
     refused("'mystery'", lambda bad: bad["state"].setdefault(last, {}).update(mystery=1.0))
     for name, value in good["state"].get(last, {}).items():
-        wrong = -1 if isinstance(value, int) else np.ones((7, 7))
+        wrong = -1 if isinstance(value, int | float) else np.ones((7, 7))
         refused(name, lambda bad, name=name, wrong=wrong: bad["state"][last].update({name: wrong}))  # type: ignore[misc]
         text = np.full(np.shape(value), "x")
         refused(name, lambda bad, name=name, text=text: bad["state"][last].update({name: text}))  # type: ignore[misc]

@@ -1,14 +1,16 @@
 """Every public schedule: it keeps the promises of all, follows its closed form, and refuses nonsense."""
 
+import copy
 import inspect
 
 import pytest
 from optim.by_hand import RATES, check_rates
-from optim.samples import SCHEDULERS, name, scheduler_samples
+from optim.samples import SCHEDULERS, make_scheduler, name, scheduler_samples
 
 from minidl.errors import StateDictError
 from minidl.nn import Parameter
-from minidl.optim import SGD, lr_scheduler
+from minidl.optim import SGD, Adagrad, lr_scheduler
+from minidl.optim import lr_scheduler as L
 from minidl.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
 from minidl.testing.optim import check_scheduler
 
@@ -24,14 +26,12 @@ def test_every_public_schedule_has_samples_and_rates_worked_out_by_hand():
         if inspect.isclass(value) and issubclass(value, LRScheduler) and value is not LRScheduler
     }
     assert public == set(SCHEDULERS) == {cls for cls, *_ in RATES}
-    assert [
-        cls.__name__ for cls in sorted({*public, LRScheduler}, key=lambda c: c.__name__)
-    ] == lr_scheduler.__all__
+    assert sorted(cls.__name__ for cls in {*public, LRScheduler}) == sorted(lr_scheduler.__all__)
 
 
 @pytest.mark.parametrize(("cls", "options", "curve"), scheduler_samples(), ids=name)
 def test_promises_and_closed_form(cls, options, curve):
-    check_scheduler(lambda optimizer: cls(optimizer, **options), closed_form=curve)
+    check_scheduler(make_scheduler(cls, options), closed_form=curve)
 
 
 @pytest.mark.parametrize(("cls", "options", "expected"), RATES, ids=name)
@@ -51,6 +51,48 @@ def test_rates_by_hand(cls, options, expected):
         (lambda o: StepLR(o, 3, last_epoch=-2), ValueError, "StepLR: expected last_epoch"),
         (lambda o: StepLR(o, 3, last_epoch=4), ValueError, "'initial_lr' in parameter group 0 .* epoch 4"),
         (lambda o: StepLR([o], 3), TypeError, "StepLR: expected an Optimizer, got list"),
+        (lambda o: L.LambdaLR(o, 0.5), TypeError, "LambdaLR: expected lr_lambda to be a function"),
+        (lambda o: L.LambdaLR(o, [abs, abs]), ValueError, "expected lr_lambda for 1 groups, got 2"),
+        (lambda o: L.MultiplicativeLR(o, "x"), TypeError, "MultiplicativeLR: expected lr_lambda"),
+        (lambda o: L.MultiStepLR(o, 3), TypeError, "expected milestones to be a list of epochs, got 3"),
+        (lambda o: L.MultiStepLR(o, [1.5]), TypeError, "expected milestones to be a whole number, got 1.5"),
+        (lambda o: L.MultiStepLR(o, [-1]), ValueError, "MultiStepLR: expected milestones"),
+        (lambda o: L.ExponentialLR(o, -1), ValueError, "ExponentialLR: expected gamma"),
+        (lambda o: L.ConstantLR(o, 0), ValueError, "ConstantLR: expected factor to be above 0, got 0"),
+        (lambda o: L.ConstantLR(o, 1.5), ValueError, "ConstantLR: expected factor .* of at most 1, got 1.5"),
+        (lambda o: L.ConstantLR(o, 1, 2.5), TypeError, "ConstantLR: expected total_iters"),
+        (lambda o: L.LinearLR(o, 0), ValueError, "LinearLR: expected start_factor to be above 0"),
+        (lambda o: L.LinearLR(o, 1, 1.1), ValueError, "LinearLR: expected end_factor"),
+        (lambda o: L.PolynomialLR(o, -1), ValueError, "PolynomialLR: expected total_iters"),
+        (lambda o: L.PolynomialLR(o, 5, -1), ValueError, "PolynomialLR: expected power"),
+        (lambda o: L.CosineAnnealingWarmRestarts(o, 0), ValueError, "expected T_0 .* at least 1, got 0"),
+        (lambda o: L.CosineAnnealingWarmRestarts(o, 3, 1.5), TypeError, "expected T_mult"),
+        (lambda o: L.CosineAnnealingWarmRestarts(o, 3).step(-1), ValueError, "expected epoch"),
+        (lambda o: L.CyclicLR(o, 0.1, [1, 2]), ValueError, "CyclicLR: expected max_lr for 1 groups, got 2"),
+        (lambda o: L.CyclicLR(o, 0.1, 1, 0), ValueError, "CyclicLR: expected step_size_up"),
+        (lambda o: L.CyclicLR(o, 0.1, 1, mode="x"), ValueError, "expected mode to be one of .*, got 'x'"),
+        (lambda o: L.CyclicLR(Adagrad([Parameter([1.0])]), 1, 2), ValueError, "momentum or betas .* Adagrad"),
+        (lambda o: L.OneCycleLR(o, 1), ValueError, "expected total_steps, or epochs and steps_per_epoch"),
+        (lambda o: L.OneCycleLR(o, 1, 9, pct_start=1.5), ValueError, "OneCycleLR: expected pct_start"),
+        (lambda o: L.OneCycleLR(o, 1, 9, anneal_strategy="x"), ValueError, "one of cos, linear, got 'x'"),
+        (lambda o: L.OneCycleLR(o, 1, 9, div_factor=0), ValueError, "expected div_factor to be above 0"),
+        (lambda o: L.OneCycleLR(o, 1, 1).step(), ValueError, "expected 1 steps in all, got one more"),
+        (lambda o: L.ReduceLROnPlateau(o, "x"), ValueError, "expected mode to be one of min, max"),
+        (lambda o: L.ReduceLROnPlateau(o, factor=1), ValueError, "expected factor .* below 1, got 1"),
+        (lambda o: L.ReduceLROnPlateau(o, patience=-1), ValueError, "expected patience"),
+        (lambda o: L.ReduceLROnPlateau(o, threshold_mode="x"), ValueError, "one of rel, abs, got 'x'"),
+        (lambda o: L.ReduceLROnPlateau(o).step(), TypeError, "metrics"),
+        (lambda o: L.SequentialLR(o, [], []), ValueError, "expected at least one scheduler, got none"),
+        (lambda o: L.SequentialLR(o, [StepLR(o, 3)], [1]), ValueError, "expected 0 milestones for 1 sched"),
+        (
+            lambda o: L.SequentialLR(o, [StepLR(o, 3) for _ in "abc"], [4, 2]),
+            ValueError,
+            r"expected milestones that rise, got \[4, 2\]",
+        ),
+        (lambda o: L.SequentialLR(o, [StepLR(sgd(), 3)], []), ValueError, "of one optimizer, .* at 0"),
+        (lambda o: L.ChainedScheduler([]), ValueError, "expected at least one scheduler, got none"),
+        (lambda o: L.ChainedScheduler([L.ReduceLROnPlateau(o)]), TypeError, "got ReduceLROnPlateau at 0"),
+        (lambda o: L.ChainedScheduler([3]), TypeError, "expected an Optimizer, got NoneType"),
     ],
 )
 def test_bad_arguments(make, error, message):
@@ -118,3 +160,24 @@ def test_a_schedule_of_ones_own_needs_only_get_lr():
     check_scheduler(Halving, closed_form=lambda t, base: base / 2**t)
     with pytest.raises(NotImplementedError, match="LRScheduler does not define get_lr"):
         LRScheduler(sgd()).step()
+
+
+def test_a_combined_load_that_fails_changes_nothing():
+    optimizer = sgd()
+    scheduler = L.ChainedScheduler([StepLR(optimizer, 3), L.ExponentialLR(optimizer, 0.5)])
+    good = scheduler.state_dict()
+    bad = copy.deepcopy(good)
+    bad["_schedulers"][0]["last_epoch"] = 7  # fits
+    bad["_schedulers"][1]["gamma"] = -1  # does not
+    for wrong in (bad, {**good, "_schedulers": []}, None):
+        with pytest.raises(StateDictError):
+            scheduler.load_state_dict(wrong)
+        assert scheduler.state_dict() == good
+
+
+def test_a_plateau_sees_new_groups():
+    optimizer = sgd()
+    scheduler = L.ReduceLROnPlateau(optimizer)
+    optimizer.add_param_group({"params": Parameter([1.0])})
+    with pytest.raises(ValueError, match="1 parameter groups"):
+        scheduler.step(1.0)

@@ -8,12 +8,26 @@ import pickle
 import numpy as np
 import pytest
 from optim.by_hand import STEPS, check_steps
-from optim.samples import OPTIMIZERS, name, optimizer_samples
+from optim.samples import OPTIMIZERS, RATE_IS_NO_FACTOR, name, optimizer_samples
 
+import minidl
 import minidl.optim
 from minidl.errors import StateDictError
 from minidl.nn import Parameter
-from minidl.optim import SGD, Adam, AdamW, Optimizer
+from minidl.optim import (
+    ASGD,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    NAdam,
+    Optimizer,
+    RAdam,
+    RMSprop,
+    Rprop,
+)
 from minidl.testing.optim import check_optimizer
 
 
@@ -43,7 +57,12 @@ def test_every_option_is_set_in_some_sample(cls):
 
 @pytest.mark.parametrize(("cls", "options", "steps", "below"), optimizer_samples(), ids=name)
 def test_promises(cls, options, steps, below):
-    check_optimizer(lambda params: cls(params, **options), steps=steps, rosenbrock_below=below)
+    check_optimizer(
+        lambda params: cls(params, **options),
+        steps=steps,
+        rosenbrock_below=below,
+        lr_scales_steps=cls not in RATE_IS_NO_FACTOR,
+    )
 
 
 @pytest.mark.parametrize(("cls", "options", "start", "gradients", "expected"), STEPS, ids=name)
@@ -70,6 +89,28 @@ def test_first_steps_by_hand(cls, options, start, gradients, expected):
         (Adam, {"betas": (0.9, -0.1)}, ValueError, r"betas\[1\]"),
         (Adam, {"eps": -1e-8}, ValueError, "Adam: expected eps"),
         (AdamW, {"weight_decay": -1}, ValueError, "AdamW: expected weight_decay"),
+        (Adamax, {"betas": (0.9, 1)}, ValueError, r"Adamax: expected betas\[1\]"),
+        (Adamax, {"eps": -1}, ValueError, "Adamax: expected eps"),
+        (Adamax, {"weight_decay": -1}, ValueError, "Adamax: expected weight_decay"),
+        (NAdam, {"betas": (0.9, 1)}, ValueError, r"NAdam: expected betas\[1\]"),
+        (NAdam, {"momentum_decay": -1}, ValueError, "NAdam: expected momentum_decay"),
+        (NAdam, {"weight_decay": -1}, ValueError, "NAdam: expected weight_decay"),
+        (RAdam, {"betas": (0.9, 1)}, ValueError, r"RAdam: expected betas\[1\]"),
+        (RAdam, {"eps": "a"}, TypeError, "RAdam: expected eps"),
+        (RAdam, {"weight_decay": -1}, ValueError, "RAdam: expected weight_decay"),
+        (Adagrad, {"lr_decay": -1}, ValueError, "Adagrad: expected lr_decay"),
+        (Adagrad, {"initial_accumulator_value": -1}, ValueError, "expected initial_accumulator_value"),
+        (Adadelta, {"rho": 1.1}, ValueError, "expected rho .* of at least 0 and of at most 1, got 1.1"),
+        (Adadelta, {"eps": -1}, ValueError, "Adadelta: expected eps"),
+        (Adadelta, {"weight_decay": -1}, ValueError, "Adadelta: expected weight_decay"),
+        (RMSprop, {"alpha": -1}, ValueError, "RMSprop: expected alpha"),
+        (RMSprop, {"momentum": -1}, ValueError, "RMSprop: expected momentum"),
+        (Rprop, {"etas": 0.5}, TypeError, "Rprop: expected etas to be two numbers, got 0.5"),
+        (Rprop, {"etas": (1.0, 1.2)}, ValueError, "one number between 0 and 1 and one above 1"),
+        (Rprop, {"etas": (0.5, 1.0)}, ValueError, "one number between 0 and 1 and one above 1"),
+        (Rprop, {"step_sizes": (-1, 2)}, ValueError, r"Rprop: expected step_sizes\[0\]"),
+        (ASGD, {"lambd": None}, TypeError, "ASGD: expected lambd"),
+        (ASGD, {"weight_decay": -1}, ValueError, "ASGD: expected weight_decay"),
     ],
     ids=name,
 )
@@ -269,3 +310,67 @@ def test_a_step_splits_a_large_parameter_and_changes_no_gradient(backend):
         SGD([parameter], lr=0.1, weight_decay=0.5).step()
     np.testing.assert_allclose(parameter.data, start - 0.1 * (g + 0.5 * start), rtol=1e-13)
     np.testing.assert_array_equal(parameter.grad, g)
+
+
+@pytest.mark.parametrize("cls", list(OPTIMIZERS), ids=name)
+def test_the_same_steps_on_a_device(cls):
+    rng = np.random.default_rng(0)
+    for _, options, *_ in (row for row in optimizer_samples() if row[0] is cls):
+        here, there = (Parameter(rng.standard_normal((2, 3), np.float32)) for _ in range(2))
+        there.data[...] = here.data
+        there.to("sim")
+        mine, its = (cls([p], **options) for p in (here, there))
+        for _ in range(3):
+            here.grad = rng.standard_normal((2, 3), np.float32)
+            there.grad = minidl.to_device(here.grad, "sim")
+            mine.step()
+            its.step()
+        np.testing.assert_allclose(minidl.to_host(there.data), here.data, rtol=1e-6, atol=1e-7)
+        saved, other = (o.state_dict()["state"].get(0, {}) for o in (mine, its))
+        assert saved.keys() == other.keys()
+        assert all(isinstance(v, int | float | np.ndarray) for v in other.values())
+
+
+def test_asgd_keeps_the_average_of_the_path():
+    theta = Parameter([0.0])
+    optimizer = ASGD([theta], lr=1.0, lambd=0, t0=1.0)
+    for expected in (-1.0, -2.0, -3.0, -3.5, -4.0):  # from step 4, the mean of all θ since step 3
+        theta.grad = np.ones(1, np.float32)
+        optimizer.step()
+        assert optimizer.state[theta]["ax"] == expected
+
+
+def test_centered_rmsprop_outlives_a_gradient_that_does_not_vary():
+    theta = Parameter(np.zeros(1000, np.float32))
+    optimizer = RMSprop([theta], lr=1e-3, alpha=0.5, eps=1.0, centered=True)
+    rng = np.random.default_rng(0)
+    g = rng.standard_normal(1000, np.float32)
+    for _ in range(50):
+        theta.grad = g
+        optimizer.step()
+    assert np.isfinite(theta.data).all()
+
+
+def test_a_step_by_a_closure_returns_its_loss():
+    theta = Parameter([1.0])
+    optimizer = SGD([theta], lr=0.5)
+
+    def closure():
+        theta.grad = np.ones(1, np.float32)
+        return 7.0
+
+    assert optimizer.step(closure) == 7.0
+    assert optimizer.step() is None
+    assert theta.data == [0.0]
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf"), [1.0, 2.0], "x"])
+def test_a_number_of_the_state_is_checked(bad):
+    theta = Parameter([1.0])
+    optimizer = NAdam([theta])
+    theta.grad = np.ones(1, np.float32)
+    optimizer.step()
+    saved = optimizer.state_dict()
+    saved["state"][0]["mu_product"] = bad
+    with pytest.raises(StateDictError, match="mu_product: expected"):
+        optimizer.load_state_dict(saved)

@@ -1,15 +1,15 @@
-"""Learning-rate schedules: large steps to get near, small ones to get there."""
+"""LRScheduler: what every schedule shares, so that each one is little more than its curve."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from minidl.errors import StateDictError
 from minidl.optim.optimizer import Optimizer, check_number
 
-__all__ = ["CosineAnnealingLR", "LRScheduler", "StepLR"]
+__all__ = ["LRScheduler", "check_choice", "check_whole"]
 
 
 class LRScheduler:
@@ -34,6 +34,7 @@ class LRScheduler:
         ValueError: `last_epoch` is given, and a group has no `"initial_lr"`.
     """
 
+    not_saved: ClassVar[tuple[str, ...]] = ("optimizer",)  # attributes that are no part of the state
     optimizer: Optimizer
     base_lrs: list[float]
     last_epoch: int
@@ -85,13 +86,23 @@ class LRScheduler:
         Raises:
             ValueError: the optimizer has other groups than when the scheduler was made.
         """
+        self._check_groups()
+        self.last_epoch += 1
+        self._set(self.get_lr())
+
+    def _check_groups(self) -> None:
         if len(self.optimizer.param_groups) != len(self.base_lrs):
             raise ValueError(
                 f"{self._name}: expected {len(self.base_lrs)} parameter groups, as when it was made, "
                 f"got {len(self.optimizer.param_groups)}; make the scheduler after the last add_param_group"
             )
-        self.last_epoch += 1
-        self._set(self.get_lr())
+
+    def restart(self) -> None:
+        """Begin anew with epoch 0, as `SequentialLR` does at a milestone."""
+        self.last_epoch = 0
+        for group, lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = lr
+        self._set(self.first_lr())
 
     def _set(self, rates: list[float]) -> None:
         for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
@@ -103,7 +114,7 @@ class LRScheduler:
         return {
             name: list(value) if isinstance(value, list) else value
             for name, value in vars(self).items()
-            if name != "optimizer"
+            if name not in self.not_saved
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -112,8 +123,10 @@ class LRScheduler:
         Raises:
             StateDictError: it names everything that does not fit; then nothing was changed.
         """
-        mine = self.state_dict()
         given = dict(state_dict) if isinstance(state_dict, Mapping) else {}
+        self._load_own(self.state_dict(), given)
+
+    def _load_own(self, mine: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         problems = [f"{name!r} is missing" for name in mine if name not in given]
         problems += [f"{name!r} is not expected" for name in given if name not in mine]
         if not problems:
@@ -133,6 +146,19 @@ class LRScheduler:
             raise StateDictError(f"{self._name}: the state dict does not fit; nothing was changed\n  {lines}")
         vars(self).update({name: list(v) if isinstance(mine[name], list) else v for name, v in given.items()})
 
+    def _per_group(self, optimizer: Optimizer, name: str, value: Any, at_least: float = 0.0) -> list[float]:
+        """One number for all groups, or one for each, as a list."""
+        groups = len(optimizer.param_groups) if isinstance(optimizer, Optimizer) else 1
+        if isinstance(value, list | tuple):
+            if len(value) != groups:
+                raise ValueError(f"{self._name}: expected {name} for {groups} groups, got {len(value)}")
+            values = list(value)
+        else:
+            values = [value] * groups
+        for number in values:
+            check_number(self._name, name, number, at_least=at_least)
+        return [float(number) for number in values]
+
     def _check_rates(self, name: str, rates: Any) -> None:
         groups = len(self.optimizer.param_groups)
         if not isinstance(rates, list | tuple) or len(rates) != groups:
@@ -146,90 +172,6 @@ class LRScheduler:
         return f"{self._name}({', '.join(shown)})"
 
 
-class StepLR(LRScheduler):
-    """Multiply the rate by gamma every `step_size` epochs: `lr(t) = base_lr · gamma^⌊t / step_size⌋`.
-
-    The rate is multiplied where it stands, so a change by somebody else stays.
-
-    Args:
-        optimizer: whose rates to set.
-        step_size: how many epochs each rate lasts.
-        gamma: the factor.
-        last_epoch: see `LRScheduler`.
-
-    Raises:
-        ValueError: `step_size` is no whole number of at least 1, or `gamma` is below 0.
-    """
-
-    step_size: int
-    gamma: float
-
-    def __init__(
-        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
-    ) -> None:
-        self.check_options({"step_size": step_size, "gamma": gamma})
-        self.step_size = step_size
-        self.gamma = float(gamma)
-        super().__init__(optimizer, last_epoch)
-
-    def check_options(self, options: Mapping[str, Any]) -> None:
-        check_whole(self._name, "step_size", options["step_size"], at_least=1)
-        check_number(self._name, "gamma", options["gamma"], at_least=0)
-
-    def get_lr(self) -> list[float]:
-        factor = self.gamma if self.last_epoch % self.step_size == 0 else 1
-        return [factor * lr for lr in self.current_lr()]
-
-
-class CosineAnnealingLR(LRScheduler):
-    """Lower the rate along half a cosine, from `base_lr` at epoch 0 to `eta_min` at epoch `T_max`.
-
-    ```
-    lr(t) = eta_min + (base_lr − eta_min) (1 + cos(π t / T_max)) / 2
-    ```
-
-    It is computed from the rate of the epoch before, by the quotient of the two cosines, so that a change
-    by somebody else (a second schedule, say) stays. After `T_max` the rate rises again.
-    Loshchilov and Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", without restarts.
-
-    Args:
-        optimizer: whose rates to set.
-        T_max: epochs from the highest rate to the lowest.
-        eta_min: the lowest rate.
-        last_epoch: see `LRScheduler`.
-
-    Raises:
-        ValueError: `T_max` is no whole number of at least 1, or `eta_min` is below 0.
-    """
-
-    T_max: int
-    eta_min: float
-
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        self.check_options({"T_max": T_max, "eta_min": eta_min})
-        self.T_max = T_max
-        self.eta_min = float(eta_min)
-        super().__init__(optimizer, last_epoch)
-
-    def check_options(self, options: Mapping[str, Any]) -> None:
-        check_whole(self._name, "T_max", options["T_max"], at_least=1)
-        check_number(self._name, "eta_min", options["eta_min"], at_least=0)
-
-    def first_lr(self) -> list[float]:
-        return self.current_lr()  # PyTorch takes the loaded rate as that of the epoch it starts with
-
-    def get_lr(self) -> list[float]:
-        t, low = self.last_epoch, self.eta_min
-        if (t - 1) % (2 * self.T_max) == self.T_max:
-            # The epoch before was at the bottom, where no quotient can lift it: add the curve's first rise.
-            rise = (1 - math.cos(math.pi / self.T_max)) / 2
-            return [
-                lr + (base - low) * rise for base, lr in zip(self.base_lrs, self.current_lr(), strict=True)
-            ]
-        before, now = (1 + math.cos(math.pi * epoch / self.T_max) for epoch in (t - 1, t))
-        return [now / before * (lr - low) + low for lr in self.current_lr()]
-
-
 def check_whole(owner: str, name: str, value: Any, *, at_least: float = -math.inf) -> None:
     """Refuse what is no whole number of at least `at_least`.
 
@@ -240,3 +182,13 @@ def check_whole(owner: str, name: str, value: Any, *, at_least: float = -math.in
     check_number(owner, name, value, at_least=at_least)
     if not isinstance(value, int):
         raise TypeError(f"{owner}: expected {name} to be a whole number, got {value!r}")
+
+
+def check_choice(owner: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Refuse what is none of the choices.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if value not in choices:
+        raise ValueError(f"{owner}: expected {name} to be one of {', '.join(choices)}, got {value!r}")
