@@ -1,6 +1,7 @@
 """One table: every public optimizer and schedule, each with the options that the public checks run."""
 
 import math
+import re
 
 from minidl.optim import ASGD, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop, Rprop
 from minidl.optim.lr_scheduler import (
@@ -263,4 +264,10 @@ def name(value):
     """How a sample is called in the list of tests."""
     if isinstance(value, type):
         return value.__name__
-    return ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else ""
+    if not isinstance(value, dict):
+        return ""
+    # (an address differs in each process, which pytest -n does not take)
+    text = ",".join(f"{k}={v}" for k, v in value.items())
+    return re.sub(
+        " at 0x[0-9a-f]+", "", text
+    )
