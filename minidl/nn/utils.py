@@ -45,6 +45,10 @@ def get_total_norm(
     return total
 
 
+def _as_list(tensors: Any) -> list[Array]:
+    return [tensors] if hasattr(tensors, "dtype") else list(tensors)
+
+
 def _norm(array: Array, p: float) -> float:
     size = np.abs(array)
     if p == math.inf:
