@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -31,11 +32,8 @@ def get_total_norm(
     p = float(norm_type)
     if not p > 0:
         raise ValueError(f"get_total_norm: expected norm_type above 0, got {norm_type}")
-    arrays = (
-        list(tensors) if isinstance(tensors, list | tuple) or not hasattr(tensors, "dtype") else [tensors]
-    )
-    norms = [_norm(array, p) for array in arrays if array.size]
-    # float64, and the largest taken out: no square of a norm overflows
+    norms = [_norm(array, p) for array in _as_list(tensors) if array.size]
+    # put together in float64, by their share of the largest, so that this adds no overflow
     largest = max(norms, key=lambda norm: math.inf if math.isnan(norm) else norm, default=0.0)
     total = largest
     if 0 < largest < math.inf and p < math.inf:
