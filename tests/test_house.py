@@ -138,11 +138,12 @@ PUBLIC = {
     "nn optim set_num_threads testing to_device to_host train use_backend",
     "minidl.nn": "AdaptiveAvgPool2d AvgPool2d BCEWithLogitsLoss BatchNorm1d BatchNorm2d Conv2d "
     "CrossEntropyLoss Dropout Flatten Linear MSELoss MaxPool2d Module Parameter ReLU Sequential Sigmoid "
-    "Softmax Tanh init watch_forward "
+    "Softmax Tanh init utils watch_forward "
     "CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid LogSoftmax "
     "Mish PReLU ReLU6 SELU SiLU Softmin Softplus Softshrink Softsign Tanhshrink Threshold "
     "BCELoss CosineEmbeddingLoss CosineSimilarity HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss "
     "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss AlphaDropout Dropout2d",
+    "minidl.nn.utils": "clip_grad_norm_ clip_grad_value_ get_total_norm",
     "minidl.optim": "ASGD Adadelta Adagrad Adam AdamW Adamax NAdam Optimizer RAdam RMSprop Rprop SGD "
     "lr_scheduler",
     "minidl.optim.lr_scheduler": "ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts "

@@ -1,6 +1,6 @@
 """Room 3: layers, losses and networks. Each has its forward and its backward side by side."""
 
-from minidl.nn import init
+from minidl.nn import init, utils
 from minidl.nn.activation import ReLU, Sigmoid, Tanh
 from minidl.nn.batchnorm import BatchNorm1d, BatchNorm2d
 from minidl.nn.containers import Sequential
@@ -82,5 +82,6 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "init",
+    "utils",
     "watch_forward",
 ]

@@ -268,6 +268,4 @@ def name(value):
         return ""
     # (an address differs in each process, which pytest -n does not take)
     text = ",".join(f"{k}={v}" for k, v in value.items())
-    return re.sub(
-        " at 0x[0-9a-f]+", "", text
-    )
+    return re.sub(" at 0x[0-9a-f]+", "", text)
