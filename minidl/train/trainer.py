@@ -15,7 +15,7 @@ from minidl.errors import CheckpointError, MinidlError, NonFiniteError
 from minidl.metrics import Mean, Metric
 from minidl.nn import Module, watch_forward
 from minidl.optim import Optimizer
-from minidl.optim.lr_scheduler import LRScheduler
+from minidl.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from minidl.train.callbacks import Callback
 from minidl.train.history import History
 
@@ -36,7 +36,8 @@ class Trainer:
         optimizer: of the model's parameters.
         metrics: streaming metrics (`update`, `compute`, `reset`), measured in training and validation.
         callbacks: told when a fit, an epoch or a step begins or ends, in this order.
-        scheduler: its `step()` is called after every epoch.
+        scheduler: its `step()` is called after every epoch. `ReduceLROnPlateau` is told the validation loss,
+            or without validation the training loss.
 
     Raises:
         TypeError: an argument is not what stands in its place.
@@ -158,7 +159,9 @@ class Trainer:
             record |= {f"val_{name}": value for name, value in self.evaluate(val).items()}
         speed = (self.samples - samples_before) / max(seconds, 1e-9)
         record |= {"seconds": seconds, "samples_per_second": speed}
-        if self.scheduler is not None:
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(record.get("val_loss", record["train_loss"]))
+        elif self.scheduler is not None:
             self.scheduler.step()
         self.history.append(record)
         self.epoch, self.step = self.epoch + 1, 0

@@ -77,6 +77,18 @@ def test_the_history_has_a_record_per_epoch():
     assert all(seconds > 0 for seconds in history["seconds"])
 
 
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_plateau_is_told_the_validation_loss_or_else_the_training_loss(validated):
+    trainer, told = make_trainer(), []
+    trainer.scheduler = optim.lr_scheduler.ReduceLROnPlateau(trainer.optimizer, patience=0, threshold=10)
+    step = trainer.scheduler.step
+    trainer.scheduler.step = lambda metric: told.append(metric) or step(metric)
+    train, val = loaders()
+    history = trainer.fit(train, val if validated else None, epochs=3)
+    assert told == history["val_loss" if validated else "train_loss"]
+    assert history["lr"] == [0.02, 0.02, 0.002]  # nothing is ten times better than the best
+
+
 def test_metrics_are_measured_over_whole_epochs():
     """Against all predictions at once, with a rate of 0 so that they stand still."""
     model = nn.Sequential(nn.Linear(5, 3))
