@@ -168,7 +168,7 @@ LAYER_BUGS = [
     (nn.CosineEmbeddingLoss, Bug("unlike pairs are pulled together", nn.CosineEmbeddingLoss, "forward", "np.where(like, -1,", "np.where(like, 1,")),
     (nn.CosineEmbeddingLoss, Bug("the margin is lost", nn.CosineEmbeddingLoss, "forward", "np.maximum(cos - self.margin, 0)", "np.maximum(cos, 0)")),
     (nn.CosineEmbeddingLoss, Bug("the cosine's own term is lost", nn.CosineEmbeddingLoss, "backward", "mixed * b - own_a * a", "mixed * b")),
-    (nn.Sequential, Bug("backward in forward's order", nn.Sequential, "backward", "reversed(list(self))", "list(self)")),
+    (nn.Sequential, Bug("backward in forward's order", nn.Sequential, "backward", "reversed(layers)", "layers")),
     (models.LeNet5, Bug("LeNet-5 skips a ReLU on the way back", models.LeNet5, "backward", "self.relu1.backward(self.pool1.backward(dy))", "self.pool1.backward(dy)")),
 ]  # fmt: skip
 
