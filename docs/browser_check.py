@@ -115,7 +115,10 @@ class Check:
             with self.window(scheme, viewport=DESK, color_scheme=scheme) as page:
                 for path in self.pages:
                     self.open(page, path)
-                    page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+                    # (the reference folds hundreds of listings, all made alike: axe would take minutes)
+                    page.evaluate(
+                        "[...document.querySelectorAll('details')].slice(0, 12).forEach((d) => (d.open = true))"
+                    )
                     for violation in axe.run(page, options=WCAG).response["violations"]:
                         for node in violation["nodes"][:3]:
                             message = " ".join(node["failureSummary"].split())
