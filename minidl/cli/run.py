@@ -137,7 +137,7 @@ def _run(folder: RunFolder, settings: Settings) -> int:
     images = _first(MNIST(), settings.samples)
     kept = min(VALIDATION, -(-len(images) // 12))
     training, validation = random_split(images, [len(images) - kept, kept])
-    model = settings.make_model()
+    model = settings.make_model().to(settings.device)
     optimizer = settings.make_optimizer(model)
     display = Display()
     trainer = Trainer(

@@ -53,8 +53,8 @@ class Settings:
     minidl: str = minidl.__version__
 
     def make_model(self) -> Module:
-        """The untrained model, where it is going to be trained."""
-        return MODELS[self.model]().to(self.device)
+        """The untrained model, on the host."""
+        return MODELS[self.model]()
 
     def make_optimizer(self, model: Module) -> Optimizer:
         """The optimizer of a model's parameters."""
@@ -150,7 +150,7 @@ class RunFolder:
             CheckpointError: there are none yet, or the file is damaged.
         """
         settings = self.settings()
-        model = settings.make_model().to("cpu")
+        model = settings.make_model()
         path = self.weights if self.weights.exists() else self.checkpoint
         if not path.exists():
             raise CheckpointError(

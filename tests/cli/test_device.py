@@ -33,6 +33,8 @@ def test_a_run_on_the_simulated_gpu_is_a_run_like_any_other(tmp_path):
         "(3 images)" in minidl("evaluate", "sim", cwd=tmp_path).stdout
     )  # on the host, which has the weights
     one_line(minidl("train", "mnist", "--resume", "sim", "--device", "cpu", cwd=tmp_path), "--device", "sim")
+    (tmp_path / "sim" / "config.json").write_text(json.dumps({**config, "device": "cuda"}))
+    assert "(3 images)" in minidl("evaluate", "sim", cwd=tmp_path).stdout  # also where there is no such GPU
 
 
 def test_a_gpu_that_is_not_there_is_one_line(tmp_path):
