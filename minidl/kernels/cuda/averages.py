@@ -9,7 +9,7 @@ from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_function, gpu_kernel, int32, real, uint32
 from minidl.errors import ShapeError
 from minidl.kernels import averages
-from minidl.kernels.cuda.multiply import THREADS, blocks_for
+from minidl.kernels.cuda.lanes import each
 from minidl.kernels.cuda.pooling import pixel_of, quotient, windows_over
 from minidl.kernels.geometry import Pair, output_sizes
 
@@ -49,8 +49,8 @@ def divisor_of(i, j, H, W, kh, kw, sh, sw, ph, pw, padded, divisor):
     return real(divisor if divisor != 0 else count)
 
 
-@gpu_kernel(f"real* y, const real* x, int32 size, {WINDOW}")
-def avg_pool2d_kernel(y, x, size, H, W, OH, OW, kh, kw, sh, sw, ph, pw, padded, divisor):
+@gpu_kernel(f"real* y, const real* x, {WINDOW}, int32 size")
+def avg_pool2d_kernel(y, x, H, W, OH, OW, kh, kw, sh, sw, ph, pw, padded, divisor, size):
     """A thread has a window."""
     at = uint32(cuda.grid(1))
     if at < uint32(size):
@@ -64,8 +64,8 @@ def avg_pool2d_kernel(y, x, size, H, W, OH, OW, kh, kw, sh, sw, ph, pw, padded, 
         y[at] = total / divisor_of(i, j, H, W, kh, kw, sh, sw, ph, pw, padded, divisor)
 
 
-@gpu_kernel(f"real* dx, const real* dy, int32 size, {WINDOW}")
-def avg_pool2d_input_grad_kernel(dx, dy, size, H, W, OH, OW, kh, kw, sh, sw, ph, pw, padded, divisor):
+@gpu_kernel(f"real* dx, const real* dy, {WINDOW}, int32 size")
+def avg_pool2d_input_grad_kernel(dx, dy, H, W, OH, OW, kh, kw, sh, sw, ph, pw, padded, divisor, size):
     """A thread has a pixel, which gets a share of each window that it is in."""
     at = uint32(cuda.grid(1))
     if at < uint32(size):
@@ -99,8 +99,8 @@ def windows_around(cell, size, windows):
     return quotient(cell * windows, size), quotient((cell + 1) * windows + size - 1, size)
 
 
-@gpu_kernel(f"real* y, const real* x, int32 size, {GRID}")
-def adaptive_avg_pool2d_kernel(y, x, size, H, W, OH, OW):
+@gpu_kernel(f"real* y, const real* x, {GRID}, int32 size")
+def adaptive_avg_pool2d_kernel(y, x, H, W, OH, OW, size):
     """A thread has a window."""
     at = uint32(cuda.grid(1))
     if at < uint32(size):
@@ -114,8 +114,8 @@ def adaptive_avg_pool2d_kernel(y, x, size, H, W, OH, OW):
         y[at] = total / real((bottom - top) * (right - left))
 
 
-@gpu_kernel(f"real* dx, const real* dy, int32 size, {GRID}")
-def adaptive_avg_pool2d_input_grad_kernel(dx, dy, size, H, W, OH, OW):
+@gpu_kernel(f"real* dx, const real* dy, {GRID}, int32 size")
+def adaptive_avg_pool2d_input_grad_kernel(dx, dy, H, W, OH, OW, size):
     """A thread has a pixel, which gets a share of each window that it is in."""
     at = uint32(cuda.grid(1))
     if at < uint32(size):
@@ -145,11 +145,10 @@ def avg_pool2d(
     """As the reference."""
     sizes = output_sizes(x.shape, kernel_size, stride, padding, (1, 1), ceil_mode)
     y = empty((*x.shape[:2], *sizes), x.dtype, x.device)
-    if y.size:
-        avg_pool2d_kernel(
-            blocks_for(y.size, THREADS), THREADS, y, x.contiguous(), y.size, *x.shape[2:], *sizes,
-            *kernel_size, *stride, *padding, count_include_pad, divisor_override or 0,
-        )  # fmt: skip
+    each(
+        avg_pool2d_kernel, y.size, y, x.contiguous(), *x.shape[2:], *sizes,
+        *kernel_size, *stride, *padding, count_include_pad, divisor_override or 0,
+    )  # fmt: skip
     return y
 
 
@@ -168,11 +167,10 @@ def avg_pool2d_input_grad(
     sizes = output_sizes(input_shape, kernel_size, stride, padding, (1, 1), ceil_mode)
     _check_gradient("avg_pool2d_input_grad", dy, (*input_shape[:2], *sizes))
     dx = empty(tuple(input_shape), dy.dtype, dy.device)
-    if dx.size:
-        avg_pool2d_input_grad_kernel(
-            blocks_for(dx.size, THREADS), THREADS, dx, dy.contiguous(), dx.size, *input_shape[2:], *sizes,
-            *kernel_size, *stride, *padding, count_include_pad, divisor_override or 0,
-        )  # fmt: skip
+    each(
+        avg_pool2d_input_grad_kernel, dx.size, dx, dy.contiguous(), *input_shape[2:], *sizes,
+        *kernel_size, *stride, *padding, count_include_pad, divisor_override or 0,
+    )  # fmt: skip
     return dx
 
 
@@ -180,9 +178,7 @@ def avg_pool2d_input_grad(
 def adaptive_avg_pool2d(x: DeviceArray, output_size: Pair) -> DeviceArray:
     """As the reference."""
     y = empty((*x.shape[:2], *output_size), x.dtype, x.device)
-    if y.size:
-        grid = blocks_for(y.size, THREADS)
-        adaptive_avg_pool2d_kernel(grid, THREADS, y, x.contiguous(), y.size, *x.shape[2:], *output_size)
+    each(adaptive_avg_pool2d_kernel, y.size, y, x.contiguous(), *x.shape[2:], *output_size)
     return y
 
 
@@ -191,10 +187,8 @@ def adaptive_avg_pool2d_input_grad(dy: DeviceArray, input_shape: tuple[int, ...]
     """As the reference."""
     _check_gradient("adaptive_avg_pool2d_input_grad", dy, (*input_shape[:2], *dy.shape[2:]))
     dx = empty(tuple(input_shape), dy.dtype, dy.device)
-    if dx.size:
-        grid = blocks_for(dx.size, THREADS)
-        sizes = (*input_shape[2:], *dy.shape[2:])
-        adaptive_avg_pool2d_input_grad_kernel(grid, THREADS, dx, dy.contiguous(), dx.size, *sizes)
+    sizes = (*input_shape[2:], *dy.shape[2:])
+    each(adaptive_avg_pool2d_input_grad_kernel, dx.size, dx, dy.contiguous(), *sizes)
     return dx
 
 

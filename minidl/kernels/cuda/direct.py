@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_kernel, real, uint32
-from minidl.kernels.cuda.multiply import THREADS, add_parts, blocks_for
+from minidl.kernels.cuda.lanes import each
+from minidl.kernels.cuda.multiply import add_parts
 from minidl.kernels.cuda.windows import SIZES, cell, output_cell, source, tap, window
 
 __all__ = ["forward", "input_grad", "weight_grad"]
@@ -20,10 +21,10 @@ NUMBERS = ", ".join(f"int32 {size}" for size in SIZES.split())
 
 
 @gpu_kernel(
-    f"real* y, const real* weight, const real* x, const real* bias, int32 size, int32 biased, {NUMBERS}"
+    f"real* y, const real* weight, const real* x, const real* bias, int32 biased, {NUMBERS}, int32 size"
 )
 def conv2d_direct(
-    y, weight, x, bias, size, biased, C, F, Cg, Fg, H, W, kh, kw, OH, OW, sh, sw, ph, pw, dh, dw
+    y, weight, x, bias, biased, C, F, Cg, Fg, H, W, kh, kw, OH, OW, sh, sw, ph, pw, dh, dw, size
 ):
     """y[n,f,i,j] = b[f] + Σ_c,u,v w[f,c,u,v] · x[n, c, i·sh+u·dh−ph, j·sw+v·dw−pw]; a thread has one."""
     at = uint32(cuda.grid(1))
@@ -48,9 +49,9 @@ def conv2d_direct(
         y[at] = value
 
 
-@gpu_kernel(f"real* dx, const real* weight, const real* dy, int32 size, {NUMBERS}")
+@gpu_kernel(f"real* dx, const real* weight, const real* dy, {NUMBERS}, int32 size")
 def conv2d_input_grad_direct(
-    dx, weight, dy, size, C, F, Cg, Fg, H, W, kh, kw, OH, OW, sh, sw, ph, pw, dh, dw
+    dx, weight, dy, C, F, Cg, Fg, H, W, kh, kw, OH, OW, sh, sw, ph, pw, dh, dw, size
 ):
     """dx[n,c,h,w] = Σ_f,u,v w[f,c,u,v] · dy[n, f, (h+ph−u·dh)/sh, (w+pw−v·dw)/sw], where that is a window."""
     at = uint32(cuda.grid(1))
@@ -106,16 +107,13 @@ def forward(
     y: DeviceArray, weight: DeviceArray, x: DeviceArray, bias: DeviceArray | None, sizes: tuple[int, ...]
 ) -> None:
     """Fill y = (N, F, OH, OW); all arrays are contiguous."""
-    if y.size:
-        given = y if bias is None else bias.contiguous()
-        grid = blocks_for(y.size, THREADS)
-        conv2d_direct(grid, THREADS, y, weight, x, given, y.size, bias is not None, *sizes)
+    given = y if bias is None else bias.contiguous()
+    each(conv2d_direct, y.size, y, weight, x, given, bias is not None, *sizes)
 
 
 def input_grad(dx: DeviceArray, weight: DeviceArray, dy: DeviceArray, sizes: tuple[int, ...]) -> None:
     """Fill dx = (N, C, H, W)."""
-    if dx.size:
-        conv2d_input_grad_direct(blocks_for(dx.size, THREADS), THREADS, dx, weight, dy, dx.size, *sizes)
+    each(conv2d_input_grad_direct, dx.size, dx, weight, dy, *sizes)
 
 
 def weight_grad(dW: DeviceArray, dy: DeviceArray, x: DeviceArray, sizes: tuple[int, ...]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minidl.array.device_array import DeviceArray, empty
+from minidl.array.elementwise import launch_size
 from minidl.array.gpu import GpuKernel, cuda, gpu_function, real
 
 __all__ = [
@@ -69,9 +70,9 @@ def block_sum(value):
 
 
 def each(kernel: GpuKernel, n: int, *args: Any) -> None:
-    """Launch a thread for each of n numbers; `n` is the kernel's last argument."""
+    """Launch a thread for each of n results; `n` is the kernel's last argument."""
     if n:
-        kernel(-(-n // THREADS), THREADS, *args, n)
+        kernel(*launch_size(n), *args, n)
 
 
 def each_row(kernel: GpuKernel, rows: int, n: int, *args: Any) -> None:

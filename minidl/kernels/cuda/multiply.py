@@ -6,14 +6,14 @@ from typing import TypeAlias
 
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import GpuKernel, cuda, gpu_kernel, uint32
+from minidl.kernels.cuda.lanes import each
 from minidl.kernels.cuda.tiles import Matrix, Tile, product_kernel
 
-__all__ = ["THREADS", "Kernels", "add_parts", "blocks_for", "multiply", "product_kernels"]
+__all__ = ["Kernels", "add_parts", "multiply", "product_kernels"]
 
 Kernels: TypeAlias = dict[Tile, GpuKernel]
 """The same product with tiles of several sizes, the largest first."""
 
-THREADS = 256
 ENOUGH = 96  # blocks that keep a GPU of a hundred and some multiprocessors about busy
 SHARE = 256  # k's below which a sum is not cut any further
 PARTS = 32  # into so many at most
@@ -97,10 +97,10 @@ def split_sum(depth: int, blocks: int, step: int) -> tuple[int, int]:
 
 
 @gpu_kernel(
-    "real* c, const real* parts, const real* bias, int32 size, int32 count, "
-    "int32 biased, int32 bias_every, int32 bias_size"
+    "real* c, const real* parts, const real* bias, int32 count, int32 biased, int32 bias_every, "
+    "int32 bias_size, int32 size"
 )
-def add_parts_kernel(c, parts, bias, size, count, biased, bias_every, bias_size):
+def add_parts_kernel(c, parts, bias, count, biased, bias_every, bias_size, size):
     """c[i] = parts[0, i] + parts[1, i] + … + bias; each thread has one of them, and adds in this order."""
     at = uint32(cuda.grid(1))
     if at < uint32(size):
@@ -117,12 +117,4 @@ def add_parts(
 ) -> None:
     """Add up partial products, (count, numbers of c), into c."""
     given = c if bias is None else bias
-    add_parts_kernel(
-        blocks_for(c.size, THREADS), THREADS, c, parts, given, c.size, count,
-        bias is not None, bias_every, given.size,
-    )  # fmt: skip
-
-
-def blocks_for(size: int, threads: int) -> int:
-    """How many blocks of so many threads have one thread for each of `size` results."""
-    return -(-size // threads)
+    each(add_parts_kernel, c.size, c, parts, given, count, bias is not None, bias_every, given.size)

@@ -14,7 +14,7 @@ from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_function, gpu_kernel, int32, real, uint32
 from minidl.errors import DTypeError, ShapeError
 from minidl.kernels import pooling
-from minidl.kernels.cuda.multiply import THREADS, blocks_for
+from minidl.kernels.cuda.lanes import each
 from minidl.kernels.geometry import Pair, output_sizes
 
 __all__ = ["max_pool2d", "max_pool2d_input_grad", "pixel_of", "quotient", "windows_over"]
@@ -86,8 +86,8 @@ def collected(dy, winners, at, H, W, OH, OW, kh, kw, sh, sw, ph, pw, dh, dw):
     return total
 
 
-@gpu_kernel(f"real* y, uint8* winners, const real* x, int32 size, {WINDOW}")
-def max_pool2d_kernel(y, winners, x, size, H, W, OH, OW, kh, kw, sh, sw, ph, pw, dh, dw):
+@gpu_kernel(f"real* y, uint8* winners, const real* x, {WINDOW}, int32 size")
+def max_pool2d_kernel(y, winners, x, H, W, OH, OW, kh, kw, sh, sw, ph, pw, dh, dw, size):
     """A thread has a window."""
     at = uint32(cuda.grid(1))
     if at < uint32(size):
@@ -96,8 +96,8 @@ def max_pool2d_kernel(y, winners, x, size, H, W, OH, OW, kh, kw, sh, sw, ph, pw,
         winners[at] = winner
 
 
-@gpu_kernel(f"real* y, int32* winners, const real* x, int32 size, {WINDOW}")
-def max_pool2d_wide_kernel(y, winners, x, size, H, W, OH, OW, kh, kw, sh, sw, ph, pw, dh, dw):
+@gpu_kernel(f"real* y, int32* winners, const real* x, {WINDOW}, int32 size")
+def max_pool2d_wide_kernel(y, winners, x, H, W, OH, OW, kh, kw, sh, sw, ph, pw, dh, dw, size):
     """The same for windows whose cells a byte cannot number."""
     at = uint32(cuda.grid(1))
     if at < uint32(size):
@@ -106,16 +106,16 @@ def max_pool2d_wide_kernel(y, winners, x, size, H, W, OH, OW, kh, kw, sh, sw, ph
         winners[at] = winner
 
 
-@gpu_kernel(f"real* dx, const real* dy, const uint8* winners, int32 size, {WINDOW}")
-def max_pool2d_input_grad_kernel(dx, dy, winners, size, H, W, OH, OW, kh, kw, sh, sw, ph, pw, dh, dw):
+@gpu_kernel(f"real* dx, const real* dy, const uint8* winners, {WINDOW}, int32 size")
+def max_pool2d_input_grad_kernel(dx, dy, winners, H, W, OH, OW, kh, kw, sh, sw, ph, pw, dh, dw, size):
     """A thread has a pixel."""
     at = uint32(cuda.grid(1))
     if at < uint32(size):
         dx[at] = collected(dy, winners, at, H, W, OH, OW, kh, kw, sh, sw, ph, pw, dh, dw)
 
 
-@gpu_kernel(f"real* dx, const real* dy, const int32* winners, int32 size, {WINDOW}")
-def max_pool2d_input_grad_wide_kernel(dx, dy, winners, size, H, W, OH, OW, kh, kw, sh, sw, ph, pw, dh, dw):
+@gpu_kernel(f"real* dx, const real* dy, const int32* winners, {WINDOW}, int32 size")
+def max_pool2d_input_grad_wide_kernel(dx, dy, winners, H, W, OH, OW, kh, kw, sh, sw, ph, pw, dh, dw, size):
     """The same for windows whose cells a byte cannot number."""
     at = uint32(cuda.grid(1))
     if at < uint32(size):
@@ -134,16 +134,7 @@ def max_pool2d(
     run = max_pool2d_kernel if numbers == np.uint8 else max_pool2d_wide_kernel
     y = empty(shape, x.dtype, x.device)
     winners = empty(shape, np.uint8 if numbers == np.uint8 else np.int32, x.device)
-    if y.size:
-        run(
-            blocks_for(y.size, THREADS),
-            THREADS,
-            y,
-            winners,
-            x.contiguous(),
-            y.size,
-            *_numbers(x.shape, sizes, how),
-        )
+    each(run, y.size, y, winners, x.contiguous(), *_numbers(x.shape, sizes, how))
     return y, winners
 
 
@@ -171,11 +162,8 @@ def max_pool2d_input_grad(
     dx = empty(tuple(input_shape), dy.dtype, dy.device)
     run = max_pool2d_input_grad_kernel if winners.dtype == np.uint8 else max_pool2d_input_grad_wide_kernel
     given = winners if winners.dtype == np.uint8 else winners.astype(np.int32, copy=False)
-    if dx.size:
-        run(
-            blocks_for(dx.size, THREADS), THREADS, dx, dy.contiguous(), given.contiguous(), dx.size,
-            *_numbers(input_shape, sizes, how),
-        )  # fmt: skip
+    numbers = _numbers(input_shape, sizes, how)
+    each(run, dx.size, dx, dy.contiguous(), given.contiguous(), *numbers)
     return dx
 
 

@@ -12,7 +12,6 @@ import math
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_kernel, real, uint32
 from minidl.kernels import sums
-from minidl.kernels.cuda.multiply import blocks_for
 
 __all__ = ["sum_channels", "sum_rows"]
 
@@ -89,9 +88,8 @@ def sum_rows(x: DeviceArray) -> DeviceArray:
     pieces, run = _pieces(rows, PIECE)
     y: DeviceArray = empty((pieces, columns), x.dtype, x.device)
     if columns:
-        sum_rows_kernel(
-            (blocks_for(columns, ACROSS), pieces), (ACROSS, DOWN), y, x.contiguous(), rows, columns, run
-        )
+        grid = (-(-columns // ACROSS), pieces)
+        sum_rows_kernel(grid, (ACROSS, DOWN), y, x.contiguous(), rows, columns, run)
     return y[0] if pieces == 1 else sum_rows(y)
 
 
