@@ -91,7 +91,7 @@ LAYER_BUGS = [
     (nn.Softmin, Bug("softmin forgets its sign on the way back", nn.Softmin, "backward", "return -kernels", "return kernels")),
     (nn.Dropout, Bug("dropout without its scale", activation, "dropout_scale", "1 / (1 - p)", "1")),
     (nn.Dropout, Bug("dropout in eval too", nn.Dropout, "forward", "not self.training or self.p == 0", "self.p == 0")),
-    (nn.Dropout, Bug("dropout with NumPy's global generator", nn.Dropout, "forward", "(self.rng or default_generator()).random(x.shape, dtype=np.float32)", "np.random.random(x.shape)")),
+    (nn.Dropout, Bug("dropout with NumPy's global generator", nn.Dropout, "_draws", "(self.rng or default_generator()).random(shape, dtype=np.float32)", "np.random.random(shape)")),
     (nn.Dropout, Bug("dropout returns its input in eval", nn.Dropout, "forward", "y = x.copy()", "y = x")),
     (nn.Flatten, Bug("flatten returns a view", nn.Flatten, "forward", "x.copy().reshape", "x.reshape")),
     (nn.Flatten, Bug("flatten in Fortran order", nn.Flatten, "forward", "*x.shape[end + 1 :])", "*x.shape[end + 1 :], order='F')")),

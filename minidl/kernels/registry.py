@@ -201,5 +201,4 @@ def _load_numba_twins() -> None:
 @functools.cache
 def _load_device_twins() -> None:
     """Import the twins for arrays on a device, once."""
-    if importlib.util.find_spec("minidl.kernels.cuda") is not None:
-        importlib.import_module("minidl.kernels.cuda")
+    importlib.import_module("minidl.kernels.cuda")

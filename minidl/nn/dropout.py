@@ -32,10 +32,13 @@ class _Dropout(Module):
         self.inplace = inplace
         self.rng = rng
 
+    def _draws(self, x: Array, shape: tuple[int, ...]) -> Array:
+        """Numbers from 0 to 1, where x is; in float32 always, so that both precisions drop the same."""
+        return convert((self.rng or default_generator()).random(shape, dtype=np.float32), place_of(x))
+
     def _mask(self, x: Array, shape: tuple[int, ...]) -> Array:
         """1 with probability 1 − p, else 0, in x's dtype and at its place."""
-        draws = (self.rng or default_generator()).random(shape, dtype=np.float32)
-        return (convert(draws, place_of(x)) >= self.p).astype(x.dtype)
+        return (self._draws(x, shape) >= self.p).astype(x.dtype)
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
@@ -65,9 +68,7 @@ class Dropout(_Dropout):
             y = x.copy()
             self.remember(None, self.p, output=y)
             return y
-        # Drawn in float32 whatever x is, so that both precisions drop the same numbers.
-        draws = (self.rng or default_generator()).random(x.shape, dtype=np.float32)
-        y, kept = kernels.dropout(x, convert(draws, place_of(x)), self.p)
+        y, kept = kernels.dropout(x, self._draws(x, x.shape), self.p)
         self.remember(kept, self.p, output=y)
         return y
 

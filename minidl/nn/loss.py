@@ -40,9 +40,7 @@ class Loss(Module):
         total: Array = losses.sum()
         if self.reduction == "sum":
             return total
-        if (
-            isinstance(divisor, float | int | np.floating) and divisor == 0
-        ):  # Python raises where an array gives NaN
+        if isinstance(divisor, float | int | np.floating) and divisor == 0:  # Python raises, NumPy warns
             return total * math.nan  # all are ignored: NaN, as in PyTorch
         return total / divisor
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from minidl.array.device_array import DeviceArray
-from minidl.array.gpu import cuda, gpu_kernel, real
+from minidl.array.gpu import GpuKernel, cuda, gpu_kernel, real
 from minidl.kernels import activation
 from minidl.kernels.cuda.lanes import each, like
 
@@ -54,10 +54,7 @@ def relu_input_grad_kernel(dx, dy, positive, n):
 @activation.relu_input_grad.register(DeviceArray)
 def relu_input_grad(dy: DeviceArray, positive: DeviceArray) -> DeviceArray:
     """As the reference."""
-    dy, positive = dy.contiguous(), positive.contiguous()
-    dx = like(dy)
-    each(relu_input_grad_kernel, dy.size, dx, dy, positive)
-    return dx
+    return _gradient(relu_input_grad_kernel, dy, positive)
 
 
 @gpu_kernel("real* y, real* kept, const real* x, int32 n")
@@ -75,10 +72,7 @@ def sigmoid_kernel(y, kept, x, n):
 @activation.sigmoid.register(DeviceArray)
 def sigmoid(x: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
     """As the reference."""
-    x = x.contiguous()
-    y, kept = like(x), like(x)
-    each(sigmoid_kernel, x.size, y, kept, x)
-    return y, kept
+    return _value(sigmoid_kernel, x)
 
 
 @gpu_kernel("real* dx, const real* dy, const real* y, int32 n")
@@ -91,10 +85,7 @@ def sigmoid_input_grad_kernel(dx, dy, y, n):
 @activation.sigmoid_input_grad.register(DeviceArray)
 def sigmoid_input_grad(dy: DeviceArray, y: DeviceArray) -> DeviceArray:
     """As the reference."""
-    dy, y = dy.contiguous(), y.contiguous()
-    dx = like(dy)
-    each(sigmoid_input_grad_kernel, dy.size, dx, dy, y)
-    return dx
+    return _gradient(sigmoid_input_grad_kernel, dy, y)
 
 
 @gpu_kernel("real* y, real* kept, const real* x, int32 n")
@@ -109,10 +100,7 @@ def tanh_kernel(y, kept, x, n):
 @activation.tanh.register(DeviceArray)
 def tanh(x: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
     """As the reference."""
-    x = x.contiguous()
-    y, kept = like(x), like(x)
-    each(tanh_kernel, x.size, y, kept, x)
-    return y, kept
+    return _value(tanh_kernel, x)
 
 
 @gpu_kernel("real* dx, const real* dy, const real* y, int32 n")
@@ -125,10 +113,7 @@ def tanh_input_grad_kernel(dx, dy, y, n):
 @activation.tanh_input_grad.register(DeviceArray)
 def tanh_input_grad(dy: DeviceArray, y: DeviceArray) -> DeviceArray:
     """As the reference."""
-    dy, y = dy.contiguous(), y.contiguous()
-    dx = like(dy)
-    each(tanh_input_grad_kernel, dy.size, dx, dy, y)
-    return dx
+    return _gradient(tanh_input_grad_kernel, dy, y)
 
 
 @gpu_kernel("real* y, const real* x, int32 n")
@@ -175,7 +160,18 @@ def dropout_input_grad_kernel(dx, dy, kept, scale, n):
 @activation.dropout_input_grad.register(DeviceArray)
 def dropout_input_grad(dy: DeviceArray, kept: DeviceArray, p: float) -> DeviceArray:
     """As the reference."""
-    dy, kept = dy.contiguous(), kept.contiguous()
+    return _gradient(dropout_input_grad_kernel, dy, kept, activation.dropout_scale(p))
+
+
+def _value(kernel: GpuKernel, x: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
+    """y, and once more to be kept."""
+    y, kept = like(x), like(x)
+    each(kernel, x.size, y, kept, x.contiguous())
+    return y, kept
+
+
+def _gradient(kernel: GpuKernel, dy: DeviceArray, kept: DeviceArray, *numbers: float) -> DeviceArray:
+    """Dx from dy and what the forward kept, number by number."""
     dx = like(dy)
-    each(dropout_input_grad_kernel, dy.size, dx, dy, kept, activation.dropout_scale(p))
+    each(kernel, dy.size, dx, dy.contiguous(), kept.contiguous(), *numbers)
     return dx

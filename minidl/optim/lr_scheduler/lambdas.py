@@ -13,7 +13,20 @@ __all__ = ["LambdaLR", "MultiplicativeLR"]
 Curve = Callable[[int], float]
 
 
-class LambdaLR(LRScheduler):
+class _ByFunction(LRScheduler):
+    """A schedule with a function for each group."""
+
+    not_saved: ClassVar = ("optimizer", "lr_lambda", "lr_lambdas")
+    lr_lambda: Curve | list[Curve]
+    lr_lambdas: list[Curve]
+
+    def __init__(self, optimizer: Optimizer, lr_lambda: Curve | list[Curve], last_epoch: int = -1) -> None:
+        self.lr_lambda = lr_lambda
+        self.lr_lambdas = _functions(self._name, optimizer, lr_lambda)
+        super().__init__(optimizer, last_epoch)
+
+
+class LambdaLR(_ByFunction):
     """The rate by a function: `lr(t) = base_lr · lr_lambda(t)`.
 
     A change by somebody else does not stay. Functions are no part of the state dict: to resume, give the
@@ -29,15 +42,6 @@ class LambdaLR(LRScheduler):
         ValueError: another number of functions than groups.
     """
 
-    not_saved: ClassVar = ("optimizer", "lr_lambda", "lr_lambdas")
-    lr_lambda: Curve | list[Curve]
-    lr_lambdas: list[Curve]
-
-    def __init__(self, optimizer: Optimizer, lr_lambda: Curve | list[Curve], last_epoch: int = -1) -> None:
-        self.lr_lambda = lr_lambda
-        self.lr_lambdas = _functions(self._name, optimizer, lr_lambda)
-        super().__init__(optimizer, last_epoch)
-
     def first_lr(self) -> list[float]:
         return self.get_lr()
 
@@ -46,7 +50,7 @@ class LambdaLR(LRScheduler):
         return [base * float(curve(t)) for base, curve in zip(self.base_lrs, self.lr_lambdas, strict=True)]
 
 
-class MultiplicativeLR(LRScheduler):
+class MultiplicativeLR(_ByFunction):
     """Multiply the rate by a function every epoch: `lr(t) = lr(t − 1) · lr_lambda(t)`, from epoch 1 on.
 
     The rate is multiplied where it stands, so a change by somebody else stays. Functions are no part of
@@ -61,15 +65,6 @@ class MultiplicativeLR(LRScheduler):
         TypeError: something that cannot be called.
         ValueError: another number of functions than groups.
     """
-
-    not_saved: ClassVar = ("optimizer", "lr_lambda", "lr_lambdas")
-    lr_lambda: Curve | list[Curve]
-    lr_lambdas: list[Curve]
-
-    def __init__(self, optimizer: Optimizer, lr_lambda: Curve | list[Curve], last_epoch: int = -1) -> None:
-        self.lr_lambda = lr_lambda
-        self.lr_lambdas = _functions(self._name, optimizer, lr_lambda)
-        super().__init__(optimizer, last_epoch)
 
     def restart(self) -> None:
         self.last_epoch = 0
