@@ -79,7 +79,8 @@ SINGLE = [
     ("conv2d", direct, "conv2d_direct", "plane - image * F)", "plane)"),
     ("conv2d", direct, "conv2d_direct", "u * dh, v * dw", "v * dh, u * dw"),
     ("conv2d_input_grad", direct, "conv2d_input_grad_direct", "number - group * Cg", "number"),
-    ("conv2d_weight_grad", direct, "conv2d_weight_grad_direct", "cuda.syncthreads()", "pass"),
+    ("conv2d_weight_grad", direct, "block_sum", "cuda.syncthreads()\n    total", "total"),
+    ("sum_channels", sums, "block_sum", "cuda.syncthreads()\n    total", "total"),
     ("conv2d_weight_grad", direct, "conv2d_weight_grad_direct", "uint32(part * run + thread)", "uint32(thread + 1)"),
     ("max_pool2d", pooling, "max_pool2d_kernel", "if at < uint32(size)", "if at <= uint32(size)"),
     ("max_pool2d", pooling, "largest", "winner < 0 or", ""),
@@ -124,7 +125,7 @@ def plant(monkeypatch, module, part, old, new):
     if isinstance(made, GpuKernel):
         monkeypatch.setattr(module, part, broken(made, old, new))
         return
-    text, scope = replaced(made, old, new), dict(vars(module))
+    text, scope = replaced(made, old, new), {**made.names(), **vars(module)}
     exec(text, scope)
     monkeypatch.setattr(module, part, GpuFunction(scope[part], text))
     for name, other in list(

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_kernel, real, uint32
-from minidl.kernels.cuda.lanes import each
+from minidl.kernels.cuda.lanes import block_sum, each
 from minidl.kernels.cuda.multiply import add_parts
 from minidl.kernels.cuda.windows import SIZES, cell, output_cell, source, tap, window
 
 __all__ = ["forward", "input_grad", "weight_grad"]
 
-ADDERS = 128  # threads that add up one weight's gradient, at most; always a power of two
+ADDERS = 128  # threads that add up one weight's gradient, at most; always whole warps
 PARTS = 64  # at most so many blocks share one weight's gradient
 NUMBERS = ", ".join(f"int32 {size}" for size in SIZES.split())
 
@@ -79,7 +79,6 @@ def conv2d_weight_grad_direct(
     parts, dy, x, size, run, C, F, Cg, Fg, H, W, kh, kw, OH, OW, sh, sw, ph, pw, dh, dw
 ):
     """dW[f,c,u,v] = Σ_n,i,j dy[n,f,i,j] · x[n, c, …]; a block has a weight, and `run` windows."""
-    sums = cuda.shared.array(ADDERS, real)
     weight, part, thread = uint32(cuda.blockIdx.x), uint32(cuda.blockIdx.y), uint32(cuda.threadIdx.x)
     columns = uint32(Cg * kh * kw)
     number = uint32(weight // columns)  # of the filter
@@ -92,15 +91,9 @@ def conv2d_weight_grad_direct(
         image = uint32(k // pixels)
         gradient = dy[uint32((image * F + number) * pixels + (k - image * pixels))]
         value += gradient * cell(x, place, window(group, k, C, Cg, H, W, OH, OW, sh, sw, ph, pw), H, W)
-    sums[thread] = value
-    half = cuda.blockDim.x // 2
-    while half > 0:  # a tree: pairs, pairs of pairs, …
-        cuda.syncthreads()
-        if thread < half:
-            sums[thread] += sums[thread + half]
-        half //= 2
+    value = block_sum(value)
     if thread == 0:
-        parts[uint32(part * cuda.gridDim.x + weight)] = sums[0]
+        parts[uint32(part * cuda.gridDim.x + weight)] = value
 
 
 def forward(

@@ -12,6 +12,7 @@ import math
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_kernel, real, uint32
 from minidl.kernels import sums
+from minidl.kernels.cuda.lanes import block_sum
 
 __all__ = ["sum_channels", "sum_rows"]
 
@@ -54,7 +55,6 @@ def sum_rows_kernel(y, x, rows, columns, run):
 @gpu_kernel("real* y, const real* x, int32 images, int32 channels, int32 pixels, int32 run")
 def sum_channels_kernel(y, x, images, channels, pixels, run):
     """y[piece, c] = Σ x[n, c, p] over all pixels of the piece's `run` images; a block has a channel."""
-    tree = cuda.shared.array(THREADS, real)
     thread, channel = uint32(cuda.threadIdx.x), uint32(cuda.blockIdx.x)
     piece = uint32(cuda.blockIdx.y)
     last = uint32(min(uint32((piece + 1) * run), uint32(images)))
@@ -70,15 +70,9 @@ def sum_channels_kernel(y, x, images, channels, pixels, run):
             total = grown
             pixel = uint32(pixel + THREADS)
         image = uint32(image + 1)
-    tree[thread] = total - lost
-    half = THREADS // 2
-    while half > 0:
-        cuda.syncthreads()
-        if thread < half:
-            tree[thread] += tree[thread + half]
-        half //= 2
+    total = block_sum(total - lost)
     if thread == 0:
-        y[uint32(piece * channels + channel)] = tree[0]
+        y[uint32(piece * channels + channel)] = total
 
 
 @sums.sum_rows.register(DeviceArray)
