@@ -14,19 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from minidl.array.memory import rounded
 from minidl.errors import BackendError
 
-__all__ = ["Block", "Buffer", "MemoryPool", "Reserve", "rounded"]
+__all__ = ["Block", "Buffer", "MemoryPool", "Reserve"]
 
 SMALLEST = 512  # bytes of the smallest block
-
-
-def rounded(nbytes: int) -> int:
-    """The size of block for `nbytes` bytes: one of eight steps from each power of two to the next."""
-    if nbytes <= SMALLEST:
-        return SMALLEST
-    step = 1 << ((nbytes - 1).bit_length() - 4)
-    return -(-nbytes // step) * step
 
 
 class Block:
@@ -108,7 +101,7 @@ class MemoryPool:
 
     def take(self, nbytes: int) -> Buffer:
         """A buffer of `nbytes` bytes, whose contents are anything."""
-        size = rounded(nbytes)
+        size = max(SMALLEST, rounded(nbytes))
         block = self._recorded(size) if self._recording is not None else self._any(size)
         self.in_use += size
         if self.in_use > self.peak:

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["empty", "kept_bytes", "zeros"]
+__all__ = ["empty", "kept_bytes", "rounded", "zeros"]
 
 LARGE = 128 * 1024  # bytes from which an array is worth keeping; below, the system is quick
 ALIGNED = 64  # arrays begin on a cache line
@@ -50,7 +50,7 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     size = math.prod(shape) * kind.itemsize
     if size < LARGE or not _has_counts:
         return np.empty(shape, kind)
-    block, start = _take(_rounded(size))
+    block, start = _take(rounded(size) + ALIGNED)
     return np.ndarray(shape, kind, block, start)
 
 
@@ -66,10 +66,10 @@ def kept_bytes() -> int:
     return sum(size * len(blocks) for size, blocks in _blocks.items())
 
 
-def _rounded(size: int) -> int:
-    """The size of block for `size` bytes: one of eight steps from each power of two to the next."""
-    step = 1 << max(0, (size - 1).bit_length() - 4)
-    return -(-size // step) * step + ALIGNED
+def rounded(nbytes: int) -> int:
+    """A size that is not less, of which there are few: eight steps from each power of two to the next."""
+    step = 1 << max(0, (nbytes - 1).bit_length() - 4)
+    return -(-nbytes // step) * step
 
 
 def _take(size: int) -> tuple[NDArray[np.uint8], int]:

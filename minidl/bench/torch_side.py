@@ -31,13 +31,13 @@ class TorchSide:
     def __init__(self, case: Case, size: int | None = None, device: str = "cpu") -> None:
         self.case = case
         self._values: dict[str, Any] = {}
-        self._place = place_of(device)
+        self._device = device
         if case.network is None:
             self.parts = self._product() if case.kind == "product" else self._expression()
             return
         x, target = batch(case, size)
         self.x, self.target = self._put(x), self._put(target)
-        self.model = case.network(torch.nn).to(self._place)
+        self.model = case.network(torch.nn).to(place_of(device))
         named = dict(self.model.named_parameters())
         self._began = weights({name: tuple(p.shape) for name, p in named.items()})
         with torch.no_grad():
@@ -86,7 +86,7 @@ class TorchSide:
         return lambda: int(torch.cuda.max_memory_allocated() - before)
 
     def _put(self, values: Array) -> Any:
-        return torch.from_numpy(values).to(self._place)
+        return self.put(values, self._device)
 
     def clear(self) -> None:
         """Forget gradients between two steps of an operation; this is not timed."""

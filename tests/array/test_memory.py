@@ -123,4 +123,4 @@ def test_small_arrays_are_left_to_numpy():
 
 def test_at_most_an_eighth_is_lost():
     for size in range(memory.LARGE, 40 * memory.LARGE, 4097):
-        assert size <= memory._rounded(size) - memory.ALIGNED <= size * 1.126
+        assert size <= memory.rounded(size) <= size * 1.126
