@@ -35,7 +35,7 @@ from minidl.errors import BackwardError, DTypeError, ShapeError, StateDictError
 from minidl.kernels.registry import use_backend
 from minidl.nn import Module
 from minidl.testing._promises import as_gradients, expect, require
-from minidl.testing.gradients import gradient_check
+from minidl.testing.gradients import GradientCheck, gradient_check
 
 __all__ = ["CHECKS", "Sample", "Wrong", "check_component"]
 
@@ -175,15 +175,15 @@ def _inputs(sample: Sample, n: int = 3, seed: int = 2) -> Inputs:
 # -------------------------------------------------------------------- gradients
 
 
-def check_gradients(sample: Sample) -> None:
+def check_gradients(sample: Sample) -> GradientCheck:
     """Every gradient of every input and parameter agrees with central differences."""
-    gradient_check(_module(sample), *_inputs(sample), elements=sample.elements)
+    return gradient_check(_module(sample), *_inputs(sample), elements=sample.elements)
 
 
-def check_gradients_in_eval(sample: Sample) -> None:
+def check_gradients_in_eval(sample: Sample) -> GradientCheck:
     """The same in evaluation, when asked to remember."""
     module = _module(sample).eval(remember=True)
-    gradient_check(module, *_inputs(sample), elements=sample.elements)
+    return gradient_check(module, *_inputs(sample), elements=sample.elements)
 
 
 def check_memory_layouts(sample: Sample) -> None:
@@ -550,7 +550,7 @@ def _run_on_device(module: Module, inputs: Inputs, device: str) -> Run:
     return Run(to_host(y), tuple(map(to_host, dxs)), {name: to_host(g) for name, g in grads.items()})
 
 
-CHECKS: dict[str, Callable[[Sample], None]] = {
+CHECKS: dict[str, Callable[[Sample], object]] = {
     "gradients": check_gradients,
     "gradients in eval": check_gradients_in_eval,
     "memory layouts": check_memory_layouts,
@@ -569,4 +569,4 @@ CHECKS: dict[str, Callable[[Sample], None]] = {
     "backends": check_backends,
     "device": check_device,
 }
-"""Every check by name."""
+"""Every check by name; those of gradients return what they found."""

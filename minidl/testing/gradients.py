@@ -18,7 +18,7 @@ from minidl.errors import DTypeError
 from minidl.nn import Module
 from minidl.testing._promises import as_gradients, require_like
 
-__all__ = ["GradientCheck", "TensorCheck", "gradient_check", "numerical_gradient"]
+__all__ = ["GradientCheck", "TensorCheck", "WrongGradientError", "gradient_check", "numerical_gradient"]
 
 
 def numerical_gradient(f: Callable[[Array], Any], x: Array, h: float = 1e-5) -> Array:
@@ -79,6 +79,14 @@ class GradientCheck(NamedTuple):
         """Whether every gradient agrees."""
         return all(tensor.ok for tensor in self.tensors)
 
+    @property
+    def worst(self) -> float:
+        """The largest |analytic − numerical| / max(1, |numerical|) of all tensors."""
+        errors = (
+            np.abs(t.analytic - t.numerical) / np.maximum(1.0, np.abs(t.numerical)) for t in self.tensors
+        )
+        return max((float(error.max(initial=0.0)) for error in errors), default=0.0)
+
     def __str__(self) -> str:
         width = max((len(f"d{t.name}") for t in self.tensors), default=0)
         lines = [
@@ -87,6 +95,14 @@ class GradientCheck(NamedTuple):
             for t in self.tensors
         ]
         return "\n".join([f"{self.module}: backward against central differences", *lines])
+
+
+class WrongGradientError(AssertionError):
+    """Some gradient is wrong; `check` is what was found."""
+
+    def __init__(self, message: str, check: GradientCheck) -> None:
+        super().__init__(message)
+        self.check = check
 
 
 def gradient_check(
@@ -166,7 +182,7 @@ def gradient_check(
         module.zero_grad()
     result = GradientCheck(module.label(), checks)
     if raise_error and not result.ok:
-        raise AssertionError(f"{result}\n(rtol={rtol}, atol={atol})")
+        raise WrongGradientError(f"{result}\n(rtol={rtol}, atol={atol})", result)
     return result
 
 
