@@ -1,4 +1,4 @@
-"""`python -m minidl.testing` tells right components from wrong ones, and caught bugs from those that got away."""
+"""`python -m minidl.testing` tells right components from wrong ones, and caught bugs from others."""
 
 from __future__ import annotations
 
