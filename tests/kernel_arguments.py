@@ -239,6 +239,51 @@ def softmax(rng, dtype):
     return x, int(rng.integers(-max(x.ndim, 1), max(x.ndim, 1)))
 
 
+def curve(rng, dtype):
+    x = numbers(rng, dtype)
+    return (np.where(np.isinf(x), dtype(3), x),)  # 0 · ∞ would warn
+
+
+def slope_input_grad(rng, dtype):
+    (slope,) = curve(rng, dtype)
+    return like(rng, slope), slope
+
+
+def gelu(rng, dtype):
+    return *curve(rng, dtype), bool(rng.random() < 0.5)
+
+
+def elu(rng, dtype):
+    return *curve(rng, dtype), 0.7, float(rng.choice([1, 1.3])), float(rng.choice([1, 0.4]))
+
+
+def softplus(rng, dtype):
+    return *curve(rng, dtype), float(rng.choice([1, -0.6, 2.5])), float(rng.choice([20, 1]))
+
+
+def three_lines(rng, dtype):
+    low, high = (float(v) for v in np.sort(rng.standard_normal(2)))
+    slopes = tuple(float(v) for v in rng.permutation([0, 1, -0.3]))
+    return numbers(rng, dtype), low, high, slopes, (0.1, -0.2, 0.3)
+
+
+def three_lines_input_grad(rng, dtype):
+    x, low, high, slopes, _ = three_lines(rng, dtype)
+    return like(rng, x), x, low, high, slopes
+
+
+def prelu(rng, dtype):
+    (x,), (weight, *_) = channels(rng, dtype, 1)
+    weight = like(rng, x[0].reshape(x.shape[1], -1)[:, 0]) if weight is None else weight
+    return (x, weight) if rng.random() < 0.7 else (numbers(rng, dtype), weight[:1])
+
+
+def prelu_input_grad(rng, dtype):
+    x, weight = prelu(rng, dtype)
+    x = np.where(np.isinf(x), dtype(3), x)
+    return like(rng, x), x, weight
+
+
 def softmax_input_grad(rng, dtype):
     y, dim = softmax(rng, dtype)
     return like(rng, y), like(rng, y), dim
@@ -334,6 +379,14 @@ ARGUMENTS = {
         adaptive_avg_pool2d_input_grad,
         relu,
         relu_input_grad,
+        slope_input_grad,
+        gelu,
+        elu,
+        softplus,
+        three_lines,
+        three_lines_input_grad,
+        prelu,
+        prelu_input_grad,
         softmax,
         softmax_input_grad,
         dropout,
@@ -352,3 +405,5 @@ ARGUMENTS = {
     )
 }
 ARGUMENTS |= {"erf": relu, "sigmoid": relu, "tanh": relu, "tanh_input_grad": sigmoid_input_grad}
+ARGUMENTS |= {"log_softmax": softmax, "log_softmax_input_grad": softmax_input_grad}
+ARGUMENTS |= dict.fromkeys(("silu", "mish", "log_sigmoid", "hardswish"), curve)

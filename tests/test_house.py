@@ -155,7 +155,9 @@ PUBLIC = {
     "minidl.kernels": "KERNELS Kernel adam_step adaptive_avg_pool2d adaptive_avg_pool2d_input_grad "
     "avg_pool2d avg_pool2d_input_grad batch_norm batch_norm_fixed batch_norm_input_grad "
     "conv2d conv2d_input_grad conv2d_weight_grad cross_entropy "
-    "cross_entropy_with_logits dropout dropout_input_grad erf get_backend kernel linear "
+    "cross_entropy_with_logits dropout dropout_input_grad elu erf gelu get_backend hardswish kernel linear "
+    "log_sigmoid log_softmax log_softmax_input_grad mish prelu prelu_input_grad silu slope_input_grad "
+    "softplus three_lines three_lines_input_grad "
     "matmul max_pool2d max_pool2d_input_grad relu relu_input_grad sigmoid sigmoid_input_grad "
     "softmax softmax_input_grad sgd_step squared_error sum_channels sum_rows tanh "
     "tanh_input_grad use_backend",

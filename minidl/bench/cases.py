@@ -260,6 +260,9 @@ def _operations() -> None:
     _layer("relu-small", "ReLU, 64×128", lambda nn: nn.ReLU(), 64, 128)
     for name in ("ReLU", "Sigmoid", "Tanh"):
         _layer(name.lower(), f"{name}, {at}", partial(_called, name=name), *image)
+    for name in ("LeakyReLU", "GELU", "SiLU"):
+        _layer(name.lower(), f"{name}, 256×1024", partial(_called, name=name), 256, 1024)
+    _layer("log-softmax", "LogSoftmax, 512×1000", lambda nn: nn.LogSoftmax(1), 512, 1000)
     _layer("softmax", "Softmax, 512×1000", lambda nn: nn.Softmax(1), 512, 1000)
     _layer("dropout", f"Dropout, {at}", lambda nn: nn.Dropout(0.5), *image, random=True)
     for n, classes in ((64, 10), (512, 10), (512, 1000)):

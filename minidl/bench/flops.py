@@ -11,8 +11,12 @@ multiply-add counts 2. What is counted is what the mathematics needs, not what a
 | BatchNorm | 8 per number: mean 1, variance 3, x̂ 2, γx̂ + β 2 | 7 per number: dβ 1, dγ 2, dx 4 |
 | ReLU | 1 per number | 1 |
 | Sigmoid | 4 per number: −x, exp, 1 +, 1 / | 3: dy · y · (1 − y) |
+| LeakyReLU | 1 per number | 1 |
 | Tanh | 1 per number | 3: dy · (1 − y · y) |
 | Softmax | 5 per number: max, −, exp, sum, / | 4: dy · y, sum, −, · |
+| LogSoftmax | 5 per number: max, −, exp, sum, − | 4: sum, exp, ·, − |
+| GELU | 5 per number: /√2, erf, 1 +, ·½, · | 6: x², ·½, exp, ·, +, · |
+| SiLU | 5 per number, a sigmoid and · | 5: 1 −, ·, 1 +, ·, · |
 | Dropout | 2 per number | 1 |
 | CrossEntropyLoss | 5 per logit, as softmax | 2 per logit |
 | SGD, with momentum, Adam | 2, 4, 12 per parameter | |
@@ -37,7 +41,11 @@ PER_NUMBER = {
     "BatchNorm2d": (8, 7),
     "Dropout": (2, 1),
     "Flatten": (0, 0),
+    "GELU": (5, 6),
+    "LeakyReLU": (1, 1),
+    "LogSoftmax": (5, 4),
     "ReLU": (1, 1),
+    "SiLU": (5, 5),
     "Sigmoid": (4, 3),
     "Softmax": (5, 4),
     "Tanh": (1, 3),

@@ -20,11 +20,27 @@ from minidl.kernels.averages import (
     avg_pool2d_input_grad,
 )
 from minidl.kernels.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from minidl.kernels.curves import (
+    elu,
+    gelu,
+    hardswish,
+    log_sigmoid,
+    mish,
+    silu,
+    slope_input_grad,
+    softplus,
+)
+from minidl.kernels.lines import prelu, prelu_input_grad, three_lines, three_lines_input_grad
 from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
 from minidl.kernels.normalization import batch_norm, batch_norm_fixed, batch_norm_input_grad
 from minidl.kernels.optim import adam_step, sgd_step
 from minidl.kernels.pooling import max_pool2d, max_pool2d_input_grad
-from minidl.kernels.probabilities import softmax, softmax_input_grad
+from minidl.kernels.probabilities import (
+    log_softmax,
+    log_softmax_input_grad,
+    softmax,
+    softmax_input_grad,
+)
 from minidl.kernels.products import linear, matmul
 from minidl.kernels.registry import KERNELS, Kernel, get_backend, kernel, use_backend
 from minidl.kernels.sums import sum_channels, sum_rows
@@ -47,24 +63,38 @@ __all__ = [
     "cross_entropy_with_logits",
     "dropout",
     "dropout_input_grad",
+    "elu",
     "erf",
+    "gelu",
     "get_backend",
+    "hardswish",
     "kernel",
     "linear",
+    "log_sigmoid",
+    "log_softmax",
+    "log_softmax_input_grad",
     "matmul",
     "max_pool2d",
     "max_pool2d_input_grad",
+    "mish",
+    "prelu",
+    "prelu_input_grad",
     "relu",
     "relu_input_grad",
     "sgd_step",
     "sigmoid",
     "sigmoid_input_grad",
+    "silu",
+    "slope_input_grad",
     "softmax",
     "softmax_input_grad",
+    "softplus",
     "squared_error",
     "sum_channels",
     "sum_rows",
     "tanh",
     "tanh_input_grad",
+    "three_lines",
+    "three_lines_input_grad",
     "use_backend",
 ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from minidl import kernels
 from minidl.array import Array
 from minidl.nn.module import Module
 
@@ -32,14 +31,14 @@ class ELU(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y = np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))  # large x must not overflow
-        self.remember(x, self.alpha, output=y)
+        y, slope = kernels.elu(x, self.alpha, 1.0, 1.0)
+        self.remember(slope, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy where x > 0, else α eˣ dy
-        dy, x, alpha = self.recall(dy)
-        return np.where(x > 0, dy, alpha * np.exp(np.minimum(x, 0)) * dy)
+        dy, slope = self.recall(dy)
+        return kernels.slope_input_grad(dy, slope)
 
     def extra_repr(self) -> str:
         return f"alpha={self.alpha}, inplace={self.inplace}"
@@ -67,14 +66,14 @@ class SELU(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y = self.SCALE * np.where(x > 0, x, self.ALPHA * np.expm1(np.minimum(x, 0)))
-        self.remember(x, output=y)
+        y, slope = kernels.elu(x, self.ALPHA, self.SCALE, 1.0)
+        self.remember(slope, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = s dy where x > 0, else s α eˣ dy
-        dy, x = self.recall(dy)
-        return self.SCALE * np.where(x > 0, dy, self.ALPHA * np.exp(np.minimum(x, 0)) * dy)
+        dy, slope = self.recall(dy)
+        return kernels.slope_input_grad(dy, slope)
 
     def extra_repr(self) -> str:
         return f"inplace={self.inplace}"
@@ -105,14 +104,14 @@ class CELU(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y = np.maximum(x, 0) + self.alpha * np.expm1(np.minimum(x, 0) / self.alpha)
-        self.remember(x, self.alpha, output=y)
+        y, slope = kernels.elu(x, self.alpha, 1.0, 1 / self.alpha)
+        self.remember(slope, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy where x > 0, else e^(x/α) dy
-        dy, x, alpha = self.recall(dy)
-        return dy * np.exp(np.minimum(x, 0) / alpha)
+        dy, slope = self.recall(dy)
+        return kernels.slope_input_grad(dy, slope)
 
     def extra_repr(self) -> str:
         return f"alpha={self.alpha}, inplace={self.inplace}"
@@ -145,17 +144,14 @@ class Softplus(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        z = self.beta * x
-        linear = z > self.threshold
-        y = np.where(linear, x, (np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))) / self.beta)
-        self.remember(z, linear, output=y)
+        y, slope = kernels.softplus(x, self.beta, self.threshold)
+        self.remember(slope, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy σ(βx), and dy where y is x
-        dy, z, linear = self.recall(dy)
-        e = np.exp(-np.abs(z))
-        return dy * np.where(linear, 1, np.where(z >= 0, 1, e) / (1 + e))
+        dy, slope = self.recall(dy)
+        return kernels.slope_input_grad(dy, slope)
 
     def extra_repr(self) -> str:
         return f"beta={self.beta}, threshold={self.threshold}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from minidl import kernels
@@ -39,24 +37,14 @@ class GELU(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        if self.approximate == "tanh":
-            share = 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-        else:
-            share = 0.5 * (1 + kernels.erf(x * math.sqrt(0.5)))
-        y = x * share
-        self.remember(x, share, self.approximate, output=y)
+        y, slope = kernels.gelu(x, self.approximate == "tanh")
+        self.remember(slope, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
-        # dx = dy (Φ + x Φ'), where Φ' = e^(−x²/2) / √(2π)
-        # with tanh: Φ = ½ (1 + t) and Φ' = ½ (1 − t²) u' = 2 Φ (1 − Φ) u', u' = √(2/π) (1 + 3 · 0.044715 x²)
-        dy, x, share, approximate = self.recall(dy)
-        if approximate == "tanh":
-            inner = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
-            density = 2 * share * (1 - share) * inner
-        else:
-            density = math.sqrt(0.5 / math.pi) * np.exp(-0.5 * x * x)
-        return dy * (share + x * density)
+        # dx = dy (Φ + x Φ'), where Φ' = e^(−x²/2) / √(2π), or the slope of the approximation
+        dy, slope = self.recall(dy)
+        return kernels.slope_input_grad(dy, slope)
 
     def extra_repr(self) -> str:
         return f"approximate={self.approximate!r}"
@@ -79,15 +67,14 @@ class SiLU(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        s, _ = kernels.sigmoid(x)
-        y = x * s
-        self.remember(x, s, output=y)
+        y, slope = kernels.silu(x)
+        self.remember(slope, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy σ (1 + x (1 − σ))
-        dy, x, s = self.recall(dy)
-        return dy * s * (1 + x * (1 - s))
+        dy, slope = self.recall(dy)
+        return kernels.slope_input_grad(dy, slope)
 
     def extra_repr(self) -> str:
         return f"inplace={self.inplace}"
@@ -110,16 +97,14 @@ class Mish(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        t = np.tanh(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
-        y = x * t
-        self.remember(x, t, output=y)
+        y, slope = kernels.mish(x)
+        self.remember(slope, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
-        # dx = dy (t + x (1 − t²) σ(x)), for the softplus has the slope σ
-        dy, x, t = self.recall(dy)
-        s, _ = kernels.sigmoid(x)
-        return dy * (t + x * (1 - t * t) * s)
+        # dx = dy (t + x (1 − t²) σ(x)) with t = tanh(log(1 + eˣ)), for the softplus has the slope σ
+        dy, slope = self.recall(dy)
+        return kernels.slope_input_grad(dy, slope)
 
     def extra_repr(self) -> str:
         return f"inplace={self.inplace}"
@@ -144,15 +129,14 @@ class Hardswish(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y = x * np.clip(x + 3, 0, 6) / 6
-        self.remember(x, output=y)
+        y, slope = kernels.hardswish(x)
+        self.remember(slope, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy (2x + 3) / 6 where −3 < x < 3, 0 to the left, dy to the right
-        dy, x = self.recall(dy)
-        slope = np.where(x >= 3, 1, (2 * x + 3) / 6)
-        return np.where(x <= -3, 0, dy * slope)
+        dy, slope = self.recall(dy)
+        return kernels.slope_input_grad(dy, slope)
 
     def extra_repr(self) -> str:
         return f"inplace={self.inplace}"

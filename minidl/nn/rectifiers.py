@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import DTypeLike
 
+from minidl import kernels
 from minidl.array import Array
 from minidl.errors import ShapeError
 from minidl.kernels.geometry import whole
@@ -35,14 +38,14 @@ class ReLU6(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y = np.clip(x, 0, 6)
-        self.remember((x > 0) & (x < 6), output=y)
+        y = kernels.three_lines(x, 0, 6, (0, 1, 0), (0, 0, 6))
+        self.remember(x, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy where 0 < x < 6, else 0
-        dy, inside = self.recall(dy)
-        return np.where(inside, dy, 0)
+        dy, x = self.recall(dy)
+        return kernels.three_lines_input_grad(dy, x, 0, 6, (0, 1, 0))
 
     def extra_repr(self) -> str:
         return f"inplace={self.inplace}"
@@ -70,15 +73,14 @@ class LeakyReLU(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        positive = x > 0
-        y = np.where(positive, x, self.negative_slope * x)
-        self.remember(positive, self.negative_slope, output=y)
+        y = kernels.three_lines(x, 0, math.inf, (self.negative_slope, 1, 1), (0, 0, 0))
+        self.remember(x, self.negative_slope, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy where x > 0, else a dy
-        dy, positive, a = self.recall(dy)
-        return np.where(positive, dy, a * dy)
+        dy, x, a = self.recall(dy)
+        return kernels.three_lines_input_grad(dy, x, 0, math.inf, (a, 1, 1))
 
     def extra_repr(self) -> str:
         return f"negative_slope={self.negative_slope}, inplace={self.inplace}"
@@ -123,24 +125,17 @@ class PReLU(Module):
         self.check_array(x)
         if self.num_parameters != 1 and (x.ndim < 2 or x.shape[1] != self.num_parameters):
             raise ShapeError(f"{self.label()}: expected input (N, {self.num_parameters}, *), got {x.shape}")
-        y = np.where(x > 0, x, self._slopes(x) * x)
+        y = kernels.prelu(x, self.weight.astype(x.dtype))
         self.remember(x, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy where x > 0, else w dy    dw = Σ x dy where x ≤ 0
         dy, x = self.recall(dy)
-        positive = x > 0
-        dw = np.where(positive, 0, x * dy)
-        channels = 1 if self.num_parameters > 1 else None  # the dimension that is not summed over
-        dw = dw.sum(axis=tuple(i for i in range(dw.ndim) if i != channels))  # (num_parameters,) or ()
+        dx, terms = kernels.prelu_input_grad(dy, x, self.weight.astype(x.dtype))
+        dw = kernels.sum_channels(terms) if self.num_parameters > 1 else terms.sum()
         self.weight.add_grad(dw.reshape(self.num_parameters))
-        return np.where(positive, dy, self._slopes(x) * dy)
-
-    def _slopes(self, x: Array) -> Array:
-        """The slopes, in a shape that broadcasts over x's channels."""
-        weight = self.weight.astype(x.dtype)
-        return weight.reshape(-1, *(1,) * (x.ndim - 2)) if x.ndim > 1 else weight.reshape((1,) * x.ndim)
+        return dx
 
     def extra_repr(self) -> str:
         return f"num_parameters={self.num_parameters}, init={self.init}"
@@ -169,15 +164,14 @@ class Threshold(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        below = x <= self.threshold  # of a NaN this is not so: it stays
-        y = np.where(below, self.value, x)
-        self.remember(below, output=y)
+        y = kernels.three_lines(x, self.threshold, math.inf, (0, 1, 1), (self.value, 0, 0))
+        self.remember(x, self.threshold, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy where x > t, else 0
-        dy, below = self.recall(dy)
-        return np.where(below, 0, dy)
+        dy, x, threshold = self.recall(dy)
+        return kernels.three_lines_input_grad(dy, x, threshold, math.inf, (0, 1, 1))
 
     def extra_repr(self) -> str:
         return f"threshold={self.threshold}, value={self.value}, inplace={self.inplace}"

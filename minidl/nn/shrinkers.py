@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from minidl import kernels
 from minidl.array import Array
 from minidl.nn.module import Module
 
@@ -29,15 +32,14 @@ class Hardshrink(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        small = np.abs(x) <= self.lambd  # of a NaN this is not so: it stays
-        y = np.where(small, 0, x)
-        self.remember(small, output=y)
+        y = kernels.three_lines(x, *beyond(self.lambd, x), (1, 0, 1), (0, 0, 0))
+        self.remember(x, self.lambd, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = 0 where |x| ≤ λ, else dy
-        dy, small = self.recall(dy)
-        return np.where(small, 0, dy)
+        dy, x, lambd = self.recall(dy)
+        return kernels.three_lines_input_grad(dy, x, *beyond(lambd, x), (1, 0, 1))
 
     def extra_repr(self) -> str:
         return f"lambd={self.lambd}"
@@ -67,14 +69,14 @@ class Softshrink(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y = x - np.clip(x, -self.lambd, self.lambd)
-        self.remember(np.abs(x) <= self.lambd, output=y)
+        y = kernels.three_lines(x, *beyond(self.lambd, x), (1, 0, 1), (self.lambd, 0, -self.lambd))
+        self.remember(x, self.lambd, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = 0 where |x| ≤ λ, else dy
-        dy, small = self.recall(dy)
-        return np.where(small, 0, dy)
+        dy, x, lambd = self.recall(dy)
+        return kernels.three_lines_input_grad(dy, x, *beyond(lambd, x), (1, 0, 1))
 
     def extra_repr(self) -> str:
         return f"lambd={self.lambd}"
@@ -98,3 +100,9 @@ class Tanhshrink(Module):
         # dx = dy tanh² x
         dy, t = self.recall(dy)
         return dy * t * t
+
+
+def beyond(end: float, x: Array) -> tuple[float, float]:
+    """The first numbers beyond −end and end in x's dtype, which themselves become 0."""
+    limit = x.dtype.type(end)
+    return float(np.nextafter(-limit, -math.inf)), float(np.nextafter(limit, math.inf))

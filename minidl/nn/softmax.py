@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from minidl import kernels
 from minidl.array import Array
 from minidl.nn.module import Module
@@ -102,12 +100,11 @@ class LogSoftmax(_AlongDim):
 
     def forward(self, x: Array) -> Array:
         dim = self._dim_of(x)
-        shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
-        y = shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
-        self.remember(y.copy(), dim, output=y)
+        y, kept = kernels.log_softmax(x, dim)
+        self.remember(kept, dim, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # ∂yᵢ/∂xⱼ = δᵢⱼ − e^yⱼ, so dx = dy − e^y Σ dy
         dy, y, dim = self.recall(dy)
-        return dy - np.exp(y) * dy.sum(axis=dim, keepdims=True)
+        return kernels.log_softmax_input_grad(dy, y, dim)

@@ -41,14 +41,15 @@ class Hardtanh(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y = np.clip(x, self.min_val, self.max_val)
-        self.remember((x > self.min_val) & (x < self.max_val), output=y)
+        a, b = self.min_val, self.max_val
+        y = kernels.three_lines(x, a, b, (0, 1, 0), (a, 0, b))
+        self.remember(x, a, b, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy where a < x < b, else 0
-        dy, inside = self.recall(dy)
-        return np.where(inside, dy, 0)
+        dy, x, a, b = self.recall(dy)
+        return kernels.three_lines_input_grad(dy, x, a, b, (0, 1, 0))
 
     def extra_repr(self) -> str:
         return f"min_val={self.min_val}, max_val={self.max_val}, inplace={self.inplace}"
@@ -73,14 +74,14 @@ class Hardsigmoid(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y = np.clip(x + 3, 0, 6) / 6
-        self.remember((x > -3) & (x < 3), output=y)
+        y = kernels.three_lines(x, -3, 3, (0, 1 / 6, 0), (0, 0.5, 1))
+        self.remember(x, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy / 6 where −3 < x < 3, else 0
-        dy, inside = self.recall(dy)
-        return np.where(inside, dy / 6, 0)
+        dy, x = self.recall(dy)
+        return kernels.three_lines_input_grad(dy, x, -3, 3, (0, 1 / 6, 0))
 
     def extra_repr(self) -> str:
         return f"inplace={self.inplace}"
@@ -117,12 +118,11 @@ class LogSigmoid(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y = np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
-        self.remember(x, output=y)
+        y, slope = kernels.log_sigmoid(x)
+        self.remember(slope, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy (1 − σ(x)) = dy σ(−x)
-        dy, x = self.recall(dy)
-        s, _ = kernels.sigmoid(-x)
-        return dy * s
+        dy, slope = self.recall(dy)
+        return kernels.slope_input_grad(dy, slope)

@@ -13,7 +13,7 @@ from minidl.array import DeviceArray, to_device, to_host
 from minidl.array.gpu import kernel_from_source
 from minidl.errors import KernelError
 from minidl.kernels import KERNELS
-from minidl.kernels.cuda import activation, loss, normalization, optim, probabilities
+from minidl.kernels.cuda import activation, curves, lines, loss, normalization, optim, probabilities
 
 BUGS = [
     ("relu", activation, "relu_kernel", "or value != value", ""),  # NaN becomes 0
@@ -24,11 +24,34 @@ BUGS = [
     ("erf", activation, "erf_kernel", "math.erf(", "math.tanh("),
     ("dropout", activation, "dropout_kernel", ">= p", "> p + p"),
     ("dropout_input_grad", activation, "dropout_input_grad_kernel", "dy[i] * scale", "dy[i]"),
+    ("three_lines", lines, "three_lines_kernel", "if s0 != real(0):", "if True:"),  # 0 · ∞
+    ("three_lines", lines, "three_lines_kernel", "s1 * value + h1", "s1 * value"),
+    (
+        "three_lines_input_grad",
+        lines,
+        "three_lines_input_grad_kernel",
+        "x[i] >= high",
+        "x[i] >= high + real(0.7)",
+    ),
+    ("prelu", lines, "prelu_kernel", "uint32(i) // pixels % slopes", "uint32(i) % slopes"),
+    ("prelu_input_grad", lines, "prelu_input_grad_kernel", "real(0) if positive else x[i]", "x[i]"),
+    ("slope_input_grad", curves, "slope_input_grad_kernel", " * slope[i]", ""),
+    ("gelu", curves, "gelu_kernel", "real(-0.5) * value", "-value"),
+    ("gelu", curves, "gelu_tanh_kernel", "real(3 * 0.044715)", "real(3 * 0.0447)"),
+    ("silu", curves, "silu_kernel", "s * (real(1) + value * (real(1) - s))", "s"),
+    ("mish", curves, "mish_kernel", "above + math.log1p(e)", "math.log1p(e)"),
+    ("elu", curves, "elu_kernel", "scale * alpha * rate *", "scale * alpha *"),
+    ("softplus", curves, "softplus_kernel", " / beta", ""),
+    ("log_sigmoid", curves, "log_sigmoid_kernel", "below - math", "value - math"),
+    ("hardswish", curves, "hardswish_kernel", "real(2) * value + real(3)", "value + real(3)"),
     ("softmax", probabilities, "softmax_rows_kernel", "lanes_max(largest, lanes)", "largest"),
     ("softmax", probabilities, "softmax_rows_kernel", "(n if row < rows else 0)", "n"),
     ("softmax", probabilities, "softmax_rows_kernel", "lanes_sum(total, lanes)", "lanes_sum(total, 32)"),
     ("softmax", probabilities, "softmax_columns_kernel", "// apart * apart * n", "// apart * n"),
     ("softmax_input_grad", probabilities, "softmax_columns_input_grad_kernel", "* (dy[i] - mean)", "* dy[i]"),
+    ("log_softmax", probabilities, "log_softmax_rows_kernel", "lanes_sum(total, lanes)", "total"),
+    ("log_softmax", probabilities, "log_softmax_columns_kernel", "total = math.log(total)", "pass"),
+    ("log_softmax_input_grad", probabilities, "log_softmax_rows_input_grad_kernel", "* total", ""),
     ("cross_entropy", loss, "cross_entropy_kernel", "keep = spread = real(0)", "pass"),  # not ignored
     ("cross_entropy", loss, "cross_entropy_kernel", "q != real(0) or log_p != real(-math.inf)", "True"),
     ("cross_entropy", loss, "cross_entropy_kernel", "* shares - q", "- q"),

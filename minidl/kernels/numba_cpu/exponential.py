@@ -1,4 +1,4 @@
-"""eˣ, log(1 + e) and tanh for compiled loops, written so that they run in vector lanes.
+"""eˣ, eˣ − 1, log(1 + e) and tanh for compiled loops, written so that they run in vector lanes.
 
 In float32 they are polynomials, right to about the last digit. In float64, where correctness is proved
 and speed is secondary, they are the C library's.
@@ -16,7 +16,7 @@ from numba.extending import overload
 
 from minidl.kernels.numba_cpu.jit import jit
 
-__all__ = ["exp", "log1p", "tanh"]
+__all__ = ["FUSED", "ONE", "ZERO", "exp", "expm1", "log1p", "tanh"]
 
 FUSED = frozenset({"contract"})  # a·b + c may be rounded once: faster, and nearer to the truth
 LOG2_E = np.float32(1 / math.log(2))
@@ -33,6 +33,11 @@ L3, L5, L7, L9, L11, L13, L15 = (np.float32(2 / k) for k in (3, 5, 7, 9, 11, 13,
 def exp(x: float) -> float:
     """eˣ, in x's dtype, for every x from −∞ to ∞."""
     return float(np.exp(x))
+
+
+def expm1(x: float) -> float:
+    """eˣ − 1, in x's dtype, for x from −∞ to 0 only."""
+    return math.expm1(x)
 
 
 def log1p(x: float) -> float:
@@ -77,14 +82,19 @@ def _log1p32(x: Any) -> Any:
 
 
 @functools.partial(jit, fastmath=FUSED)
-def _tanh32(x: Any) -> Any:
-    """−m / (2 + m) is tanh |x|, with m = e^(−2|x|) − 1 computed so that a small m loses no digits."""
-    t = -TWO * abs(x)
-    t = FLAT if t < FLAT else t
-    n = (t * LOG2_E + WHOLE) - WHOLE
-    r = (t - n * LN2_HIGH) - n * LN2_LOW
+def _expm1_32(x: Any) -> Any:
+    """2ⁿ eʳ − 1 as 2ⁿ (eʳ − 1) + (2ⁿ − 1), so that a small x loses no digits."""
+    x = FLAT if x < FLAT else x
+    n = (x * LOG2_E + WHOLE) - WHOLE
+    r = (x - n * LN2_HIGH) - n * LN2_LOW
     power = _power_of_2(n)
-    m = power * (r + r * r * (E2 + r * (E3 + r * (E4 + r * (E5 + r * E6))))) + (power - ONE)
+    return power * (r + r * r * (E2 + r * (E3 + r * (E4 + r * (E5 + r * E6))))) + (power - ONE)
+
+
+@functools.partial(jit, fastmath=FUSED)
+def _tanh32(x: Any) -> Any:
+    """−m / (2 + m) is tanh |x|, with m = e^(−2|x|) − 1."""
+    m = _expm1_32(-TWO * abs(x))
     y = -m / (TWO + m)
     return y if x > ZERO else -y
 
@@ -94,6 +104,13 @@ def _exp(x):
     if x == types.float32:
         return lambda x: _exp32(x)
     return lambda x: math.exp(x)
+
+
+@overload(expm1)
+def _expm1(x):
+    if x == types.float32:
+        return lambda x: _expm1_32(x)
+    return lambda x: math.expm1(x)
 
 
 @overload(log1p)

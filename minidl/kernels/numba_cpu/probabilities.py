@@ -1,4 +1,4 @@
-"""Softmax in one visit: a block of numbers stays in the cache from its maximum to its quotients.
+"""Softmax and its logarithm in one visit: numbers stay in the cache from their maximum to the quotients.
 
 The numbers of one sum stand side by side in memory when they are the last dimension; then a row is summed
 at a time. Otherwise many sums stand side by side, and all of them advance together, a row of them at a time.
@@ -7,6 +7,7 @@ at a time. Otherwise many sums stand side by side, and all of them advance toget
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.rows import add_up, dot, exponentials, shift, shifted_exponentials
 from minidl.kernels.numba_cpu.tasks import tasks
 
-__all__ = ["softmax", "softmax_input_grad"]
+__all__ = ["log_softmax", "log_softmax_input_grad", "softmax", "softmax_input_grad"]
 
 PIECE = 8_192  # numbers of one task, about
 WIDTH = 256  # sums that advance together
@@ -31,16 +32,7 @@ COST = 12  # operations per number, an exponential among them
 def softmax(x: Array, dim: int) -> tuple[Array, Array]:
     """As the reference."""
     y, kept = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
-    if x.size:
-        outer, n, inner = _around(x.shape, dim)
-        given = np.ascontiguousarray(x)
-        with POOL.team(COST * x.size) as team:
-            if inner == 1:
-                shape = (outer, n)
-                _rows(given.reshape(shape), y.reshape(shape), kept.reshape(shape), team)
-            else:
-                blocks = (outer, n, inner)
-                _columns(given.reshape(blocks), y.reshape(blocks), kept.reshape(blocks), team)
+    _along(_rows, _columns, dim, COST, x, y, kept)
     return y, kept
 
 
@@ -49,24 +41,38 @@ def softmax(x: Array, dim: int) -> tuple[Array, Array]:
 def softmax_input_grad(dy: Array, y: Array, dim: int) -> Array:
     """As the reference."""
     dx = empty(dy.shape, dy.dtype)
-    if dy.size:
-        outer, n, inner = _around(dy.shape, dim)
-        dys, ys = np.ascontiguousarray(dy), np.ascontiguousarray(y)
-        with POOL.team(4 * dy.size) as team:
-            if inner == 1:
-                _rows_grad(dys.reshape(outer, n), ys.reshape(outer, n), dx.reshape(outer, n), team)
-            else:
-                shape = (outer, n, inner)
-                _columns_grad(dys.reshape(shape), ys.reshape(shape), dx.reshape(shape), team)
+    _along(_rows_grad, _columns_grad, dim, 4, dy, y, dx)
     return dx
 
 
-def _around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
-    """How many numbers stand before, along and after a dimension."""
-    if not shape:
-        return 1, 1, 1
-    dim %= len(shape)
-    return math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :])
+@probabilities.log_softmax.register(np.ndarray)
+def log_softmax(x: Array, dim: int) -> tuple[Array, Array]:
+    """As the reference."""
+    y, kept = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
+    _along(_log_rows, _log_columns, dim, COST, x, y, kept)
+    return y, kept
+
+
+@probabilities.log_softmax_input_grad.register(np.ndarray)
+@where(alike, probabilities.log_softmax_input_grad)
+def log_softmax_input_grad(dy: Array, y: Array, dim: int) -> Array:
+    """As the reference."""
+    dx = empty(dy.shape, dy.dtype)
+    _along(_log_rows_grad, _log_columns_grad, dim, COST, dy, y, dx)
+    return dx
+
+
+def _along(rows: Any, columns: Any, dim: int, cost: int, *arrays: Array) -> None:
+    """Run the loop that fits the dimension: over rows of it, or over blocks (before, along, after)."""
+    shape = arrays[0].shape
+    if not arrays[0].size:
+        return
+    dim = dim % len(shape) if shape else 0
+    n, inner = (shape[dim], math.prod(shape[dim + 1 :])) if shape else (1, 1)
+    blocks = (-1, n) if inner == 1 else (math.prod(shape[:dim]), n, inner)
+    with POOL.team(cost * arrays[0].size) as team:
+        loop = rows if inner == 1 else columns
+        loop(*(np.ascontiguousarray(array).reshape(blocks) for array in arrays), team)
 
 
 # ------------------------------------------------------------ sums along rows
@@ -101,6 +107,41 @@ def _some_rows(task, thread, x, y, kept):
 @jit
 def _rows(x: Array, y: Array, kept: Array, team: int) -> None:
     _some_rows(team, -(-len(x) // height_of(x.shape[1])), (x, y, kept))
+
+
+@tasks
+def _some_log_rows(task, thread, x, y, kept):
+    height = height_of(x.shape[1])
+    for i in range(task * height, min((task + 1) * height, len(x))):
+        result, again = y[i], kept[i]
+        shift(x[i], result)
+        for j in range(len(result)):
+            again[j] = exp(result[j])
+        total = x.dtype.type(np.log(add_up(again)))
+        for j in range(len(result)):
+            value = result[j] - total
+            result[j] = value
+            again[j] = value
+
+
+@jit
+def _log_rows(x: Array, y: Array, kept: Array, team: int) -> None:
+    _some_log_rows(team, -(-len(x) // height_of(x.shape[1])), (x, y, kept))
+
+
+@tasks
+def _some_log_rows_grad(task, thread, dy, y, dx):
+    height = height_of(y.shape[1])
+    for i in range(task * height, min((task + 1) * height, len(y))):
+        dys, ys, dxs = dy[i], y[i], dx[i]
+        total = add_up(dys)
+        for j in range(len(ys)):
+            dxs[j] = dys[j] - exp(ys[j]) * total
+
+
+@jit
+def _log_rows_grad(dy: Array, y: Array, dx: Array, team: int) -> None:
+    _some_log_rows_grad(team, -(-len(y) // height_of(y.shape[1])), (dy, y, dx))
 
 
 @tasks
@@ -171,3 +212,55 @@ def _some_columns_grad(task, thread, dy, y, dx):
 @jit
 def _columns_grad(dy: Array, y: Array, dx: Array, team: int) -> None:
     _some_columns_grad(team, len(y) * -(-y.shape[2] // WIDTH), (dy, y, dx))
+
+
+@tasks
+def _some_log_columns(task, thread, x, y, kept):
+    _, n, inner = x.shape
+    blocks = -(-inner // WIDTH)
+    image, first = task // blocks, task % blocks * WIDTH
+    last = min(first + WIDTH, inner)
+    largest, total = x[image, 0, first:last].copy(), np.zeros(last - first, x.dtype)
+    for k in range(1, n):
+        given = x[image, k, first:last]
+        for j in range(len(given)):
+            largest[j] = given[j] if given[j] > largest[j] else largest[j]
+    for k in range(n):
+        given = x[image, k, first:last]
+        for j in range(len(given)):
+            total[j] += exp(given[j] - largest[j])
+    for j in range(len(total)):
+        total[j] = np.log(total[j])
+    for k in range(n):
+        given, result, again = x[image, k, first:last], y[image, k, first:last], kept[image, k, first:last]
+        for j in range(len(given)):
+            value = (given[j] - largest[j]) - total[j]
+            result[j] = value
+            again[j] = value
+
+
+@jit
+def _log_columns(x: Array, y: Array, kept: Array, team: int) -> None:
+    _some_log_columns(team, len(x) * -(-x.shape[2] // WIDTH), (x, y, kept))
+
+
+@tasks
+def _some_log_columns_grad(task, thread, dy, y, dx):
+    _, n, inner = y.shape
+    blocks = -(-inner // WIDTH)
+    image, first = task // blocks, task % blocks * WIDTH
+    last = min(first + WIDTH, inner)
+    total = np.zeros(last - first, y.dtype)
+    for k in range(n):
+        dys = dy[image, k, first:last]
+        for j in range(len(total)):
+            total[j] += dys[j]
+    for k in range(n):
+        dys, ys, dxs = dy[image, k, first:last], y[image, k, first:last], dx[image, k, first:last]
+        for j in range(len(total)):
+            dxs[j] = dys[j] - exp(ys[j]) * total[j]
+
+
+@jit
+def _log_columns_grad(dy: Array, y: Array, dx: Array, team: int) -> None:
+    _some_log_columns_grad(team, len(y) * -(-y.shape[2] // WIDTH), (dy, y, dx))

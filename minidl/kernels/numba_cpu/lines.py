@@ -1,0 +1,142 @@
+"""Activations made of straight lines in one pass over the numbers, in pieces that threads share out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl.array import Array, empty
+from minidl.kernels import lines as references
+from minidl.kernels.lines import Lines
+from minidl.kernels.numba_cpu.activation import piece, pieces
+from minidl.kernels.numba_cpu.arguments import alike, flat, where
+from minidl.kernels.numba_cpu.jit import jit
+from minidl.kernels.numba_cpu.pool import POOL
+from minidl.kernels.numba_cpu.tasks import tasks
+
+__all__ = ["prelu", "prelu_input_grad", "three_lines", "three_lines_input_grad"]
+
+
+@references.three_lines.register(np.ndarray)
+def three_lines(x: Array, low: float, high: float, slopes: Lines, heights: Lines) -> Array:
+    """As the reference."""
+    y = empty(x.shape, x.dtype)
+    with POOL.team(2 * x.size) as team:
+        _lines(flat(x), _numbers(x, low, high, *slopes, *heights), y.reshape(-1), team)
+    return y
+
+
+@references.three_lines_input_grad.register(np.ndarray)
+@where(alike, references.three_lines_input_grad)
+def three_lines_input_grad(dy: Array, x: Array, low: float, high: float, slopes: Lines) -> Array:
+    """As the reference."""
+    dx = empty(dy.shape, dy.dtype)
+    with POOL.team(2 * x.size) as team:
+        _lines_grad(flat(dy), flat(x), _numbers(x, low, high, *slopes), dx.reshape(-1), team)
+    return dx
+
+
+def _numbers(x: Array, *numbers: float) -> tuple[np.generic, ...]:
+    """In the array's dtype, so that the loop computes in it."""
+    return tuple(map(x.dtype.type, numbers))
+
+
+def _a_slope_each(x: Array, weight: Array) -> bool:
+    return weight.shape == (1,) or (x.ndim > 1 and weight.shape == x.shape[1:2])
+
+
+def _a_slope_each_and_alike(dy: Array, x: Array, weight: Array) -> bool:
+    return dy.shape == x.shape and _a_slope_each(x, weight)
+
+
+@references.prelu.register(np.ndarray)
+@where(_a_slope_each, references.prelu)
+def prelu(x: Array, weight: Array) -> Array:
+    """As the reference."""
+    y = empty(x.shape, x.dtype)
+    with POOL.team(2 * x.size) as team:
+        _prelu(flat(x), flat(weight), _run(x, weight), y.reshape(-1), team)
+    return y
+
+
+@references.prelu_input_grad.register(np.ndarray)
+@where(_a_slope_each_and_alike, references.prelu_input_grad)
+def prelu_input_grad(dy: Array, x: Array, weight: Array) -> tuple[Array, Array]:
+    """As the reference."""
+    dx, terms = empty(dy.shape, dy.dtype), empty(dy.shape, dy.dtype)
+    with POOL.team(2 * x.size) as team:
+        _prelu_grad(flat(dy), flat(x), flat(weight), _run(x, weight), dx.reshape(-1), terms.reshape(-1), team)
+    return dx, terms
+
+
+def _run(x: Array, weight: Array) -> int:
+    """How many numbers in a row share a slope: the pixels of a channel, or all."""
+    return int(np.prod(x.shape[2:])) if len(weight) > 1 else max(1, x.size)
+
+
+@tasks
+def _lines_piece(task, thread, x, numbers, y):
+    x, y = piece(x, task), piece(y, task)
+    low, high, s0, s1, s2, h0, h1, h2 = numbers
+    zero = x.dtype.type(0)
+    first_is_flat, third_is_flat = s0 == zero, s2 == zero  # 0 · ∞ would be no number
+    for i in range(len(x)):
+        value = x[i]
+        first = h0 if first_is_flat else s0 * value + h0
+        third = h2 if third_is_flat else s2 * value + h2
+        second = s1 * value + h1
+        y[i] = first if value <= low else third if value >= high else second
+
+
+@jit
+def _lines(x, numbers, y, team):
+    _lines_piece(team, pieces(x), (x, numbers, y))
+
+
+@tasks
+def _lines_grad_piece(task, thread, dy, x, numbers, dx):
+    dy, x, dx = piece(dy, task), piece(x, task), piece(dx, task)
+    low, high, s0, s1, s2 = numbers
+    for i in range(len(x)):
+        value = x[i]
+        slope = s0 if value <= low else s2 if value >= high else s1
+        dx[i] = slope * dy[i]
+
+
+@jit
+def _lines_grad(dy, x, numbers, dx, team):
+    _lines_grad_piece(team, pieces(x), (dy, x, numbers, dx))
+
+
+@tasks
+def _prelu_run(task, thread, x, weight, run, y):
+    w = weight[task % len(weight)]
+    x, y = x[task * run : (task + 1) * run], y[task * run : (task + 1) * run]
+    zero = x.dtype.type(0)
+    for i in range(len(x)):
+        value = x[i]
+        y[i] = value if value > zero else w * value
+
+
+@jit
+def _prelu(x, weight, run, y, team):
+    if len(x) > 0:
+        _prelu_run(team, len(x) // run, (x, weight, run, y))
+
+
+@tasks
+def _prelu_grad_run(task, thread, dy, x, weight, run, dx, terms):
+    w = weight[task % len(weight)]
+    first, last = task * run, (task + 1) * run
+    dy, x, dx, terms = dy[first:last], x[first:last], dx[first:last], terms[first:last]
+    zero = x.dtype.type(0)
+    for i in range(len(x)):
+        slope = dy[i]
+        positive = x[i] > zero
+        dx[i] = slope if positive else w * slope
+        terms[i] = zero if positive else x[i] * slope
+
+
+@jit
+def _prelu_grad(dy, x, weight, run, dx, terms, team):
+    if len(x) > 0:
+        _prelu_grad_run(team, len(x) // run, (dy, x, weight, run, dx, terms))
