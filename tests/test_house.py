@@ -210,14 +210,17 @@ def test_rooms_load_nothing_heavy():
 
 
 def test_import_adds_few_modules_to_numpys_own():
-    """The promise is 0.3 s; what costs time is loading modules, and those can be counted."""
+    """The promise is 0.3 s; what costs time is loading modules, and those can be counted.
+
+    Most of them are the small files of the kernels' references.
+    """
     code = """
 import sys, numpy.random, numpy.typing
 before = set(sys.modules)
 import minidl
 print(len(set(sys.modules) - before))
 """
-    assert int(fresh(code)) < 33
+    assert int(fresh(code)) < 45
 
 
 def test_the_version_is_the_same_everywhere():
