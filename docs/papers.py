@@ -144,7 +144,7 @@ def initialisation(variant: str, seed: int) -> float:
     model = nn.Sequential(*layers[:-1])
     sgd = optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     trainer, _ = train(model, sgd, seed, epochs=3, batch_size=128)
-    return trainer.history[-1]["train_loss"]
+    return trainer.history["train_loss"][-1]
 
 
 def residual(variant: str, seed: int) -> float:
@@ -152,7 +152,7 @@ def residual(variant: str, seed: int) -> float:
     model = getattr(models, variant)(num_classes=10, in_channels=1)
     sgd = optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     trainer, _ = train(model, sgd, seed, epochs=1, batch_size=128, size=14)
-    return 100 * (1 - trainer.history[-1]["train_accuracy"])
+    return 100 * (1 - trainer.history["train_accuracy"][-1])
 
 
 EXPERIMENTS = {
