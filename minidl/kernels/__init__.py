@@ -20,6 +20,7 @@ from minidl.kernels.averages import (
     avg_pool2d_input_grad,
 )
 from minidl.kernels.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from minidl.kernels.embedding import bags_of, gather_rows, scatter_max, scatter_rows
 from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
 from minidl.kernels.normalization import batch_norm, batch_norm_fixed, batch_norm_input_grad
 from minidl.kernels.optim import adam_step, sgd_step
@@ -37,6 +38,7 @@ __all__ = [
     "adaptive_avg_pool2d_input_grad",
     "avg_pool2d",
     "avg_pool2d_input_grad",
+    "bags_of",
     "batch_norm",
     "batch_norm_fixed",
     "batch_norm_input_grad",
@@ -48,6 +50,7 @@ __all__ = [
     "dropout",
     "dropout_input_grad",
     "erf",
+    "gather_rows",
     "get_backend",
     "kernel",
     "linear",
@@ -56,6 +59,8 @@ __all__ = [
     "max_pool2d_input_grad",
     "relu",
     "relu_input_grad",
+    "scatter_max",
+    "scatter_rows",
     "sgd_step",
     "sigmoid",
     "sigmoid_input_grad",

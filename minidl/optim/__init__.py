@@ -12,6 +12,7 @@ from minidl.optim.radam import RAdam
 from minidl.optim.rmsprop import RMSprop
 from minidl.optim.rprop import Rprop
 from minidl.optim.sgd import SGD
+from minidl.optim.sparse_adam import SparseAdam
 
 __all__ = [
     "ASGD",
@@ -26,5 +27,6 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "SparseAdam",
     "lr_scheduler",
 ]
