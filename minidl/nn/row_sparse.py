@@ -116,10 +116,6 @@ class RowSparse:
 
     __radd__ = __add__
 
-    def __imul__(self, factor: float) -> RowSparse:
-        self.values *= factor
-        return self
-
     def __neg__(self) -> RowSparse:
         return self.with_values(-self.values)
 

@@ -89,7 +89,8 @@ def clip_grad_norm_(
     if not factor >= 1:  # NaN too: the gradients show it, as in PyTorch
         for parameter, g in with_grad:
             parameter.grad = g.copy()  # somebody else may hold the long one
-            parameter.grad *= factor
+            numbers = _numbers(parameter.grad)
+            numbers *= factor
     return total
 
 
@@ -106,8 +107,8 @@ def clip_grad_value_(parameters: Parameter | Iterable[Parameter], clip_value: fl
     limit = float(clip_value)
     for parameter, g in _with_grad("clip_grad_value_", parameters):
         parameter.grad = g.copy()
-        cut = _numbers(parameter.grad)
-        np.minimum(np.maximum(cut, -limit), limit, out=cut)
+        numbers = _numbers(parameter.grad)
+        np.minimum(np.maximum(numbers, -limit), limit, out=numbers)
 
 
 def _with_grad(

@@ -89,7 +89,7 @@ class Optimizer:
         return "a dense gradient (Embedding with sparse=False)" if isinstance(g, RowSparse) else ""
 
     def update_rows(self, theta: Array, rows: Array, g: Array, state: State, group: Group) -> None:
-        """As `update`, where only the rows with these numbers have a gradient: `g[j]` is that of `rows[j]`."""
+        """As `update`, for a gradient of few rows: `g[j]` is that of row `rows[j]`, each of them once."""
         raise NotImplementedError(f"{self._name} does not define update_rows()")
 
     @staticmethod
@@ -364,4 +364,6 @@ def _copy(value: Any) -> Any:
     """An array's copy, on the host; a NumPy scalar as the Python number that any file can hold."""
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
     return to_host(value.copy()) if hasattr(value, "__array_function__") else value
