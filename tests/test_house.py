@@ -142,29 +142,31 @@ PUBLIC = {
     "CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid LogSoftmax "
     "Mish PReLU ReLU6 SELU SiLU Softmin Softplus Softshrink Softsign Tanhshrink Threshold "
     "BCELoss CosineEmbeddingLoss CosineSimilarity HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss "
-    "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss AlphaDropout Dropout2d",
+    "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss AlphaDropout Dropout2d "
+    "Bilinear Embedding EmbeddingBag RowSparse Unflatten",
     "minidl.nn.utils": "clip_grad_norm_ clip_grad_value_ get_total_norm",
-    "minidl.optim": "ASGD Adadelta Adagrad Adam AdamW Adamax NAdam Optimizer RAdam RMSprop Rprop SGD "
-    "lr_scheduler",
+    "minidl.optim": "ASGD Adadelta Adagrad Adam AdamW Adamax LBFGS NAdam Optimizer RAdam RMSprop Rprop SGD "
+    "SparseAdam lr_scheduler",
     "minidl.optim.lr_scheduler": "ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts "
     "CyclicLR ExponentialLR LRScheduler LambdaLR LinearLR MultiStepLR MultiplicativeLR OneCycleLR "
-    "PolynomialLR ReduceLROnPlateau SequentialLR StepLR",
+    "PolynomialLR ReduceLROnPlateau SWALR SequentialLR StepLR",
     "minidl.models": "LeNet5 MLP",
     "minidl.data": "ArrayDataset BatchDataset DataLoader Dataset MNIST Subset fetch random_split read_digit "
     "read_idx",
     "minidl.kernels": "KERNELS Kernel adam_step adaptive_avg_pool2d adaptive_avg_pool2d_input_grad "
-    "avg_pool2d avg_pool2d_input_grad batch_norm batch_norm_fixed batch_norm_input_grad "
+    "avg_pool2d avg_pool2d_input_grad bags_of batch_norm batch_norm_fixed batch_norm_input_grad "
     "conv2d conv2d_input_grad conv2d_weight_grad cross_entropy "
-    "cross_entropy_with_logits dropout dropout_input_grad erf get_backend kernel linear "
+    "cross_entropy_with_logits dropout dropout_input_grad erf gather_rows get_backend kernel linear "
     "matmul max_pool2d max_pool2d_input_grad relu relu_input_grad sigmoid sigmoid_input_grad "
-    "softmax softmax_input_grad sgd_step squared_error sum_channels sum_rows tanh "
+    "scatter_max scatter_rows softmax softmax_input_grad sgd_step squared_error sum_channels sum_rows tanh "
     "tanh_input_grad use_backend",
     "minidl.testing": "Bug CHECKS GradientCheck Sample SimulatedDevice TensorCheck Wrong check_component "
     "check_optimizer check_scheduler diagnose gradient_check numerical_gradient planted",
     "minidl.errors": "BackendError BackwardError CheckpointError DTypeError DataError KernelError "
     "MinidlError NonFiniteError ShapeError StateDictError",
-    "minidl.train": "Callback Checkpoint History Trainer load_checkpoint load_weights save_checkpoint "
-    "save_weights",
+    "minidl.train": "AveragedModel Averaging Callback Checkpoint History Trainer get_ema_avg_fn "
+    "get_ema_multi_avg_fn get_swa_avg_fn get_swa_multi_avg_fn load_checkpoint load_weights save_checkpoint "
+    "save_weights update_bn",
     "minidl.metrics": "Accuracy ConfusionMatrix Mean Metric accuracy confusion_matrix",
 }
 
