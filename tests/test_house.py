@@ -146,10 +146,12 @@ PUBLIC = {
     "Bilinear Embedding EmbeddingBag RowSparse Unflatten",
     "minidl.nn.utils": "clip_grad_norm_ clip_grad_value_ get_total_norm",
     "minidl.optim": "ASGD Adadelta Adagrad Adam AdamW Adamax LBFGS NAdam Optimizer RAdam RMSprop Rprop SGD "
-    "SparseAdam lr_scheduler",
+    "SparseAdam lr_scheduler swa_utils",
     "minidl.optim.lr_scheduler": "ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts "
     "CyclicLR ExponentialLR LRScheduler LambdaLR LinearLR MultiStepLR MultiplicativeLR OneCycleLR "
-    "PolynomialLR ReduceLROnPlateau SWALR SequentialLR StepLR",
+    "PolynomialLR ReduceLROnPlateau SequentialLR StepLR",
+    "minidl.optim.swa_utils": "AveragedModel SWALR get_ema_avg_fn get_ema_multi_avg_fn get_swa_avg_fn "
+    "get_swa_multi_avg_fn update_bn",
     "minidl.models": "LeNet5 MLP",
     "minidl.data": "ArrayDataset BatchDataset DataLoader Dataset MNIST Subset fetch random_split read_digit "
     "read_idx",
@@ -164,9 +166,8 @@ PUBLIC = {
     "check_optimizer check_scheduler diagnose gradient_check numerical_gradient planted",
     "minidl.errors": "BackendError BackwardError CheckpointError DTypeError DataError KernelError "
     "MinidlError NonFiniteError ShapeError StateDictError",
-    "minidl.train": "AveragedModel Averaging Callback Checkpoint History Trainer get_ema_avg_fn "
-    "get_ema_multi_avg_fn get_swa_avg_fn get_swa_multi_avg_fn load_checkpoint load_weights save_checkpoint "
-    "save_weights update_bn",
+    "minidl.train": "Averaging Callback Checkpoint History Trainer load_checkpoint load_weights "
+    "save_checkpoint save_weights",
     "minidl.metrics": "Accuracy ConfusionMatrix Mean Metric accuracy confusion_matrix",
 }
 

@@ -1,6 +1,6 @@
 """Optimizers, which turn gradients into steps, and the schedules of their learning rate."""
 
-from minidl.optim import lr_scheduler
+from minidl.optim import lr_scheduler, swa_utils
 from minidl.optim.adadelta import Adadelta
 from minidl.optim.adagrad import Adagrad
 from minidl.optim.adam import Adam, AdamW
@@ -31,4 +31,5 @@ __all__ = [
     "Rprop",
     "SparseAdam",
     "lr_scheduler",
+    "swa_utils",
 ]

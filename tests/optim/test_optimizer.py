@@ -42,7 +42,7 @@ def test_every_public_optimizer_has_samples_and_steps_worked_out_by_hand():
     public -= {LBFGS, SparseAdam}  # which take a closure, or gradients of few rows: they have their own files
     assert public == set(OPTIMIZERS)
     assert public == {cls for cls, *_ in STEPS}
-    others = {"LBFGS", "SparseAdam", "Optimizer", "lr_scheduler"}
+    others = {"LBFGS", "SparseAdam", "Optimizer", "lr_scheduler", "swa_utils"}
     assert {cls.__name__ for cls in public} | others == set(minidl.optim.__all__)
     assert minidl.optim.__all__ == sorted(
         minidl.optim.__all__, key=lambda n: (not n.isupper(), n.islower(), n)
