@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from minidl import nn, optim, to_device, to_host
+from minidl.array import manual_seed
+from minidl.data import ArrayDataset, DataLoader
 from minidl.errors import BackendError, DTypeError, ShapeError
 from minidl.nn import Parameter, RowSparse
+from minidl.train import Trainer, load_checkpoint, save_checkpoint
 
 X = np.array([[1, 3, 1, 0], [4, 4, 2, 1]])
 
@@ -128,6 +131,41 @@ def test_a_network_that_begins_with_words_runs_back_to_them():
     with layers.no_input_grad():
         layers(X)
         assert layers.backward(np.ones(y.shape)) is None
+
+
+def test_the_summary_of_a_network_that_begins_with_words(capsys):
+    nn.Sequential(nn.Embedding(6, 3), nn.Flatten(), nn.Linear(12, 2)).summary((2, 4))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1:5] for line in lines[2:5]] == [
+        ["Embedding", "(2,", "4,", "3)"],
+        ["Flatten", "(2,", "12)", "0"],
+        ["Linear", "(2,", "2)", "26"],
+    ]
+
+
+@pytest.mark.parametrize("cls", [optim.SGD, optim.Adagrad])
+def test_a_trainer_learns_rows(cls, tmp_path):
+    """Whole gradients, rows, and rows of a run that was saved and resumed lead to the same words."""
+    rng = np.random.default_rng(0)
+    words = rng.integers(0, 50, (40, 4))
+    samples = ArrayDataset(words, (words.sum(axis=1) % 3).astype(np.int64))
+    found = []
+    for sparse, resumed in ((False, False), (True, False), (True, True)):
+        manual_seed(0)
+        model = nn.Sequential(nn.Embedding(50, 3, sparse=sparse), nn.Flatten(), nn.Linear(12, 3)).double()
+        trainer = Trainer(model, nn.CrossEntropyLoss(), cls(model.parameters(), lr=0.1))
+        loader = DataLoader(samples, batch_size=8, shuffle=True, seed=1)
+        if resumed:
+            trainer.fit(loader, epochs=2)
+            save_checkpoint(trainer.state_dict(), tmp_path / "run")
+            trainer = Trainer(model, nn.CrossEntropyLoss(), cls(model.parameters(), lr=9.0))
+            trainer.load_state_dict(load_checkpoint(tmp_path / "run"))
+            trainer.fit(loader, epochs=1)
+        else:
+            trainer.fit(loader, epochs=3)
+        found.append(model.state_dict()["0.weight"])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-10)
+    np.testing.assert_array_equal(found[2], found[1])
 
 
 def test_words_and_vectors_that_nobody_looks_up():

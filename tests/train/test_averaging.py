@@ -9,7 +9,8 @@ from train.runs import loaders, make_trainer
 from minidl.errors import CheckpointError
 from minidl.optim.swa_utils import AveragedModel, get_ema_avg_fn
 from minidl.testing._promises import same_bits as same
-from minidl.train import Averaging, Callback, Checkpoint, load_checkpoint
+from minidl.testing.planted import Bug, planted
+from minidl.train import Averaging, Callback, Checkpoint, Trainer, load_checkpoint
 
 
 class StopAt(Callback):
@@ -92,3 +93,30 @@ def test_an_average_stands_before_the_checkpoint_that_is_to_hold_it(tmp_path):
         Averaging(trainer.model)
     with pytest.raises(ValueError, match="every to be 'step' or 'epoch', got 'day'"):
         Averaging(averaged, "day")
+
+
+BUGS = [
+    Bug("averages from the start", Averaging, "on_step_end", "trainer.epoch >= self.start_epoch", "True"),
+    Bug("an epoch late", Averaging, "on_epoch_end", "> self.start_epoch", "> self.start_epoch + 1"),
+    Bug("steps for epochs", Averaging, "on_step_end", 'self.every == "step"', "True"),
+    Bug("an average is not saved", Trainer, "state_dict", "(state := callback.state_dict())", "False"),
+    Bug(
+        "an average is not loaded",
+        Averaging,
+        "load_state_dict",
+        "self.averaged.load_state_dict(state)",
+        "pass",
+    ),
+]
+
+
+def prove(tmp_path):
+    test_a_moving_average_is_taken_after_every_step()
+    test_a_mean_is_taken_after_every_epoch()
+    test_a_run_that_is_resumed_goes_on_with_its_average("step", tmp_path)
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_planted_bugs_are_caught(bug, tmp_path):
+    with planted(bug), pytest.raises((AssertionError, CheckpointError)):
+        prove(tmp_path)
