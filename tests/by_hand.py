@@ -497,6 +497,13 @@ def bags():
     )
 
 
+def bag_of_equals():
+    layer = nn.EmbeddingBag.from_pretrained(np.array([[3.0], [2.0], [3.0]]), freeze=False, mode="max")
+    np.testing.assert_array_equal(layer(np.array([[1, 2, 0]])), [[3]])
+    layer.backward(np.ones((1, 1)))
+    np.testing.assert_array_equal(layer.weight.grad, [[0], [0], [1]])  # word 2 came before word 0
+
+
 def weighted_bag():
     layer = nn.EmbeddingBag.from_pretrained(np.array([[1.0, 8], [3, 4]]), freeze=False, mode="sum")
     y = layer(np.array([[0, 1], [1, 1]]), None, np.array([[2.0, 10], [0, -1]]))
@@ -563,5 +570,5 @@ BY_HAND = {
     nn.Bilinear: [bilinear],
     nn.Unflatten: [unflatten],
     nn.Embedding: [embedding, embedding_by_frequency, embedding_that_is_too_long, rows_of_few],
-    nn.EmbeddingBag: [bags, weighted_bag],
+    nn.EmbeddingBag: [bags, bag_of_equals, weighted_bag],
 }

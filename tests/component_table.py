@@ -762,6 +762,7 @@ def _embeddings() -> list[Sample]:
             how={**sizes, "scale_grad_by_freq": True},
             not_derivatives=FREQUENT,
         ),
+        same("Embedding", inputs=words(7, 5), how={**sizes, "sparse": True}),
         same(
             "Embedding",
             inputs=words(7, 5),
