@@ -416,6 +416,103 @@ def cosine_embedding():
     np.testing.assert_allclose(found, [da, db], rtol=1e-10, atol=1e-12)
 
 
+def bilinear():
+    layer = nn.Bilinear(2, 2, 2).double()
+    weight = np.array([[[1.0, 2], [3, 4]], [[0, 1], [0, 0]]])
+    layer.load_state_dict({"weight": weight, "bias": np.array([0.5, -0.5])})
+    y = layer(np.array([[1.0, 10]]), np.array([[2.0, 3]]))  # 1·2·1 + 1·3·2 + 10·2·3 + 10·3·4; 1·3
+    np.testing.assert_array_equal(y, [[188.5, 2.5]])
+    dx1, dx2 = layer.backward(np.array([[1.0, 100]]))
+    np.testing.assert_array_equal(dx1, [[8 + 300, 18]])  # A₁ x₂ = (8, 18), A₂ x₂ = (3, 0)
+    np.testing.assert_array_equal(dx2, [[31, 42 + 100]])  # A₁ᵀ x₁ = (31, 42), A₂ᵀ x₁ = (0, 1)
+    np.testing.assert_array_equal(layer.weight.grad[0], [[2, 3], [20, 30]])
+    np.testing.assert_array_equal(layer.bias.grad, [1, 100])
+
+
+def unflatten():
+    layer = nn.Unflatten(1, (-1, 3))
+    np.testing.assert_array_equal(layer(np.arange(6.0)[None]), [[[0, 1, 2], [3, 4, 5]]])
+    np.testing.assert_array_equal(layer.backward(np.arange(6.0).reshape(1, 2, 3)), [[0, 1, 2, 3, 4, 5]])
+
+
+def embedding():
+    layer = nn.Embedding(3, 2, padding_idx=2).double()
+    np.testing.assert_array_equal(layer.weight.data[2], [0, 0])
+    layer.load_state_dict({"weight": np.array([[1.0, 2], [3, 4], [5, 6]])})
+    np.testing.assert_array_equal(layer(np.array([1, 0, 1, 2])), [[3, 4], [1, 2], [3, 4], [5, 6]])
+    assert layer.backward(np.array([[1.0, 2], [10, 20], [100, 200], [7, 7]])) is None
+    np.testing.assert_array_equal(layer.weight.grad, [[10, 20], [101, 202], [0, 0]])
+
+
+def embedding_by_frequency():
+    layer = nn.Embedding(3, 1, scale_grad_by_freq=True).double()
+    layer(np.array([1, 0, 1]))
+    layer.backward(np.array([[1.0], [10], [100]]))
+    np.testing.assert_array_equal(layer.weight.grad, [[10], [101 / 2], [0]])
+
+
+def embedding_that_is_too_long():
+    layer = nn.Embedding.from_pretrained(np.array([[3.0, 4], [3, 4], [0.3, 0.4]]), max_norm=1.0)
+    y = layer(np.array([1, 2]))  # ‖(3, 4)‖ = 5
+    np.testing.assert_allclose(y, [[0.6, 0.8], [0.3, 0.4]], rtol=1e-7)
+    np.testing.assert_array_equal(layer.weight.data[[0, 2]], [[3, 4], [0.3, 0.4]])  # 0 was not looked up
+    np.testing.assert_array_equal(layer.weight.data[1], y[0])
+    layer = nn.Embedding.from_pretrained(np.array([[3.0, -4]]), max_norm=2.0, norm_type=np.inf)
+    np.testing.assert_allclose(layer(np.array([0])), [[1.5, -2]], rtol=1e-7)
+
+
+def rows_of_few():
+    layer = nn.Embedding(4, 2, padding_idx=0, sparse=True).double()
+    for _ in range(2):
+        layer(np.array([3, 0, 1, 3]))
+        layer.backward(np.array([[1.0, 2], [7, 7], [10, 20], [100, 200]]))
+    g = layer.weight.grad.coalesce()
+    np.testing.assert_array_equal(g.indices, [1, 3])
+    np.testing.assert_array_equal(g.values, [[20, 40], [202, 404]])
+    np.testing.assert_array_equal(g.to_dense(), [[0, 0], [20, 40], [0, 0], [202, 404]])
+
+
+def bag(mode, y, dweight, **options):
+    """Bags (0 1 1), () and (2 3) of rows (1 8), (3 4), (5 6), (2 9)."""
+    weight = np.array([[1.0, 8], [3, 4], [5, 6], [2, 9]])
+    layer = nn.EmbeddingBag.from_pretrained(weight, freeze=False, mode=mode, **options)
+    found = layer(np.array([0, 1, 1, 2, 3]), np.array([0, 3, 3]))
+    np.testing.assert_allclose(found, y, rtol=1e-15)
+    assert layer.backward(np.array([[3.0, 30], [7, 7], [100, 1000]])) is None
+    np.testing.assert_allclose(layer.weight.grad, dweight, rtol=1e-15)
+
+
+def bags():
+    bag("sum", [[7, 16], [0, 0], [7, 15]], [[3, 30], [6, 60], [100, 1000], [100, 1000]])
+    bag("mean", [[7 / 3, 16 / 3], [0, 0], [3.5, 7.5]], [[1, 10], [2, 20], [50, 500], [50, 500]])
+    bag("max", [[3, 8], [0, 0], [5, 9]], [[0, 30], [3, 0], [100, 0], [0, 1000]])  # the first 1 of two
+    padded = [[3, 4], [0, 0], [3.5, 7.5]], [[0, 0], [3, 30], [50, 500], [50, 500]]
+    bag("mean", *padded, padding_idx=0)
+    bag("max", *([[3, 4], [0, 0], [5, 9]], [[0, 0], [3, 30], [100, 0], [0, 1000]]), padding_idx=0)
+    bag(
+        "sum",
+        [[7, 16], [0, 0], [7, 15]],
+        [[3, 30], [3, 30], [100, 1000], [100, 1000]],
+        scale_grad_by_freq=True,
+    )
+
+
+def bag_of_equals():
+    layer = nn.EmbeddingBag.from_pretrained(np.array([[3.0], [2.0], [3.0]]), freeze=False, mode="max")
+    np.testing.assert_array_equal(layer(np.array([[1, 2, 0]])), [[3]])
+    layer.backward(np.ones((1, 1)))
+    np.testing.assert_array_equal(layer.weight.grad, [[0], [0], [1]])  # word 2 came before word 0
+
+
+def weighted_bag():
+    layer = nn.EmbeddingBag.from_pretrained(np.array([[1.0, 8], [3, 4]]), freeze=False, mode="sum")
+    y = layer(np.array([[0, 1], [1, 1]]), None, np.array([[2.0, 10], [0, -1]]))
+    np.testing.assert_array_equal(y, [[32, 56], [-3, -4]])
+    ds = layer.backward(np.array([[1.0, 0], [0, 1]]))
+    np.testing.assert_array_equal(ds, [[1, 3], [4, 4]])
+    np.testing.assert_array_equal(layer.weight.grad, [[2, 0], [10, -1]])
+
+
 BY_HAND = {
     nn.Linear: [linear],
     nn.Conv2d: [convolution, dilated_convolution, grouped_convolution],
@@ -470,4 +567,8 @@ BY_HAND = {
     nn.PoissonNLLLoss: [poisson],
     nn.CosineSimilarity: [cosine_similarity],
     nn.CosineEmbeddingLoss: [cosine_embedding],
+    nn.Bilinear: [bilinear],
+    nn.Unflatten: [unflatten],
+    nn.Embedding: [embedding, embedding_by_frequency, embedding_that_is_too_long, rows_of_few],
+    nn.EmbeddingBag: [bags, bag_of_equals, weighted_bag],
 }

@@ -646,4 +646,167 @@ def _networks() -> list[Sample]:
     ]
 
 
-SAMPLES = [*_layers(), *_dropouts(), *_activations(), *_losses(), *_more_losses(), *_networks()]
+PADDING = "padding is looked up and learns nothing"
+FREQUENT = "the gradient of a word is divided by its frequency"
+
+
+def words(rows: int, *shape: int):
+    """Indices (n, *shape) of rows, some of them more than once."""
+    return lambda rng, n: (rng.integers(0, rows, (n, *shape)),)
+
+
+def bags(rows: int, last: bool = False, weighted: bool = False, kind: type = np.int64):
+    """Indices, where each of n bags begins (the second is empty), and weights for each index."""
+
+    def make(rng, n):
+        sizes = rng.integers(1, 6, n)
+        sizes[1:2] = 0
+        ends = np.concatenate([[0], np.cumsum(sizes)])
+        x = rng.integers(0, rows, ends[-1])
+        offsets = ends if last else ends[:-1]
+        return (x.astype(kind), offsets.astype(kind), *([rng.standard_normal(len(x))] if weighted else []))
+
+    return make
+
+
+def _embeddings() -> list[Sample]:
+    def refused(*inputs, says, error=ShapeError, name="EmbeddingBag(7, 3)"):
+        return Wrong(lambda: inputs, error, (name, *says))
+
+    def outside(name):
+        return (
+            refused(
+                np.array([[0, 1], [6, 7]]),
+                says=("from 0 to 6", "7 at position (1, 1)"),
+                error=IndexError,
+                name=name,
+            ),
+            refused(
+                np.array([[-1, 7]]),
+                says=("from 0 to 6", "-1 at position (0, 0)"),
+                error=IndexError,
+                name=name,
+            ),
+        )
+
+    x, long = np.zeros((2, 3), np.int64), np.zeros(4, np.int64)
+    bag_wrong = (
+        *outside("EmbeddingBag(7, 3)"),
+        refused(long, says=("(B, L)", "(4,)")),
+        refused(x, np.array([0]), says=("(n,) with offsets (B,)", "(2, 3)")),
+        refused(long, np.array([1, 2]), says=("first offset to be 0",), error=ValueError),
+        refused(long, np.array([0, 3, 2]), says=("never fall",), error=ValueError),
+        refused(long, np.array([0, 5]), says=("at most 4",), error=ValueError),
+        refused(long, np.array([0.0]), says=("offsets of dtype int32 or int64",), error=DTypeError),
+        refused(long, np.array([0]), np.ones(4), says=("only with mode='sum'", "'mean'"), error=ValueError),
+    )
+    sum_wrong = (
+        refused(long, np.array([0]), np.ones(3), says=("per_sample_weights (4,)", "(3,)")),
+        refused(long, np.array([0]), np.ones(4, np.float32), says=("float64", "float32"), error=DTypeError),
+    )
+    last_wrong = (
+        refused(long, np.array([], np.int64), says=("offsets (B + 1,)",)),
+        refused(long, np.array([0, 3]), says=("last offset to be 4",), error=ValueError),
+    )
+    sizes = {"num_embeddings": 7, "embedding_dim": 3}
+    return [
+        same(
+            "Bilinear",
+            3,
+            4,
+            2,
+            inputs=lambda rng, n: (rng.standard_normal((n, 3)), rng.standard_normal((n, 4))),
+            wrong=(
+                refused(np.ones((5, 4)), np.ones((5, 4)), says=("(*, 3)",), name="Bilinear(3, 4, 2)"),
+                refused(np.ones((5, 3)), np.ones((5, 3)), says=("(*, 4)",), name="Bilinear(3, 4, 2)"),
+                refused(np.ones((5, 3)), np.ones((2, 4)), says=("leading", "(2, 4)"), name="Bilinear"),
+                refused(
+                    np.ones((5, 3)),
+                    np.ones((5, 4), np.float32),
+                    says=("float64 and float32",),
+                    error=DTypeError,
+                    name="Bilinear",
+                ),
+            ),
+        ),
+        same(
+            "Bilinear",
+            3,
+            4,
+            2,
+            False,
+            inputs=lambda rng, n: (rng.standard_normal((n, 5, 3)), rng.standard_normal((n, 5, 4))),
+        ),
+        same(
+            "Unflatten",
+            1,
+            (2, 3),
+            inputs=normal(6, 4),
+            wrong=(
+                wrong(2, 5, says=("Unflatten", "(2, 3)")),
+                wrong(6, says=("Unflatten", "dimension 1")),
+                wrong(says=("Unflatten", "dimension 1")),
+            ),
+        ),
+        same("Unflatten", -1, (2, -1, 1), inputs=normal(3, 4), wrong=(wrong(2, 5, says=("(2, -1, 1)",)),)),
+        same("Embedding", inputs=words(7, 5), how=sizes, wrong=outside("Embedding(7, 3)")),
+        same(
+            "Embedding",
+            inputs=lambda rng, n: (rng.integers(0, 7, (n, 2, 4), np.int32),),
+            how={**sizes, "padding_idx": -3},
+            not_derivatives=PADDING,
+        ),
+        same(
+            "Embedding",
+            inputs=words(7, 5),
+            how={**sizes, "scale_grad_by_freq": True},
+            not_derivatives=FREQUENT,
+        ),
+        same("Embedding", inputs=words(7, 5), how={**sizes, "sparse": True}),
+        same(
+            "Embedding",
+            inputs=words(7, 5),
+            how={**sizes, "padding_idx": 2, "sparse": True},
+            not_derivatives=PADDING,
+        ),
+        same("Embedding", inputs=words(7), how={**sizes, "max_norm": 100.0, "norm_type": 1.0}),
+        *(
+            same("EmbeddingBag", inputs=words(7, 5), how={**sizes, "mode": mode}, wrong=bag_wrong[:2])
+            for mode in ("sum", "max")
+        ),
+        same("EmbeddingBag", inputs=bags(7), how=sizes, wrong=bag_wrong),
+        same(
+            "EmbeddingBag",
+            inputs=bags(7, last=True, kind=np.int32),
+            how={**sizes, "mode": "max", "include_last_offset": True, "padding_idx": 3},
+            wrong=last_wrong,
+        ),
+        same("EmbeddingBag", inputs=bags(7), how={**sizes, "padding_idx": -1}),
+        Sample(  # PyTorch 2.13 divides by the frequency of another word, see tests/nn/test_embedding.py
+            lambda: nn.EmbeddingBag(7, 3, scale_grad_by_freq=True, padding_idx=2),
+            bags(3),
+            not_derivatives=FREQUENT,
+        ),
+        same(
+            "EmbeddingBag",
+            inputs=bags(7, weighted=True),
+            how={**sizes, "mode": "sum", "padding_idx": 0},
+            wrong=sum_wrong,
+        ),
+        same(
+            "EmbeddingBag",
+            inputs=bags(7, weighted=True),
+            how={**sizes, "mode": "sum", "sparse": True, "padding_idx": 0},
+        ),
+    ]
+
+
+SAMPLES = [
+    *_layers(),
+    *_dropouts(),
+    *_activations(),
+    *_losses(),
+    *_more_losses(),
+    *_networks(),
+    *_embeddings(),
+]

@@ -349,6 +349,44 @@ def adam_step(rng, dtype):
     return theta, g, m, np.asarray(abs(v)), given, t, 0.1, 0.7, 0.9, 1e-3, lam, decoupled
 
 
+def table_and_indices(rng, dtype, least):
+    """Rows and which of them, at times the same one often, or enough of them for more than one task."""
+    rows, columns, n = (int(rng.choice(sizes)) for sizes in ([1, 5, 40], [1, 3, 8, 50], [0, 1, 7, 60]))
+    if rng.random() < 0.2:
+        rows, columns, n = 300, 40, 900
+    indices = (
+        rng.integers(least, rows, n) if rng.random() < 0.7 else np.minimum(rng.geometric(0.5, n), rows) - 1
+    )
+    return rows, columns, indices.astype(rng.choice([np.int64, np.int32]))
+
+
+def gather_rows(rng, dtype):
+    rows, columns, indices = table_and_indices(rng, dtype, 0)
+    if rng.random() < 0.3:
+        return rng.integers(0, 100, (rows, columns)), indices
+    return rng.standard_normal((rows, columns)).astype(dtype), indices
+
+
+def scatter_rows(rng, dtype):
+    rows, columns, indices = table_and_indices(rng, dtype, -1)
+    return rng.standard_normal((len(indices), columns)).astype(dtype), indices, rows
+
+
+def scatter_max(rng, dtype):
+    x, indices, rows = scatter_rows(rng, dtype)
+    x = np.round(x * 2)  # integers: many ties
+    x[rng.random(x.shape) < 0.05] = rng.choice([np.nan, -np.inf, np.inf])
+    return x, indices, rows
+
+
+def bags_of(rng, dtype):
+    n = int(rng.choice([0, 1, 7, 60]))
+    offsets = np.sort(rng.integers(0, n + 1, int(rng.integers(0, 9))))
+    if rng.random() < 0.7 and len(offsets):
+        offsets[0] = 0
+    return offsets.astype(rng.choice([np.int64, np.int32])), n
+
+
 CHANGES = {"sgd_step": (0, 2), "adam_step": (0, 2, 3, 4)}
 """The kernels that write to arguments, and to which; of all others the results are compared."""
 
@@ -402,6 +440,10 @@ ARGUMENTS = {
         batch_norm_input_grad,
         sgd_step,
         adam_step,
+        gather_rows,
+        scatter_rows,
+        scatter_max,
+        bags_of,
     )
 }
 ARGUMENTS |= {"erf": relu, "sigmoid": relu, "tanh": relu, "tanh_input_grad": sigmoid_input_grad}

@@ -134,39 +134,46 @@ def test_what_is_listed_as_public_is_there(name):
 
 
 PUBLIC = {
-    "minidl": "__version__ cuda data errors get_backend get_num_threads kernels manual_seed metrics models "
-    "nn optim set_num_threads testing to_device to_host train use_backend",
-    "minidl.nn": "AdaptiveAvgPool2d AvgPool2d BCEWithLogitsLoss BatchNorm1d BatchNorm2d Conv2d "
-    "CrossEntropyLoss Dropout Flatten Linear MSELoss MaxPool2d Module Parameter ReLU Sequential Sigmoid "
-    "Softmax Tanh init utils watch_forward "
-    "CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid LogSoftmax "
-    "Mish PReLU ReLU6 SELU SiLU Softmin Softplus Softshrink Softsign Tanhshrink Threshold "
-    "BCELoss CosineEmbeddingLoss CosineSimilarity HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss "
-    "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss AlphaDropout Dropout2d",
+    "minidl": "__version__ cuda data errors get_backend get_num_threads kernels manual_seed "
+    "metrics models nn optim set_num_threads testing to_device to_host train "
+    "use_backend",
+    "minidl.nn": "AdaptiveAvgPool2d AlphaDropout AvgPool2d BCELoss BCEWithLogitsLoss BatchNorm1d "
+    "BatchNorm2d Bilinear CELU Conv2d CosineEmbeddingLoss CosineSimilarity "
+    "CrossEntropyLoss Dropout Dropout2d ELU Embedding EmbeddingBag Flatten GELU GLU "
+    "Hardshrink Hardsigmoid Hardswish Hardtanh HingeEmbeddingLoss HuberLoss Identity "
+    "KLDivLoss L1Loss LeakyReLU Linear LogSigmoid LogSoftmax MSELoss MaxPool2d Mish "
+    "Module MultiMarginLoss NLLLoss PReLU Parameter PoissonNLLLoss ReLU ReLU6 "
+    "RowSparse SELU Sequential SiLU Sigmoid SmoothL1Loss SoftMarginLoss Softmax "
+    "Softmin Softplus Softshrink Softsign Tanh Tanhshrink Threshold Unflatten init "
+    "utils watch_forward",
     "minidl.nn.utils": "clip_grad_norm_ clip_grad_value_ get_total_norm",
-    "minidl.optim": "ASGD Adadelta Adagrad Adam AdamW Adamax NAdam Optimizer RAdam RMSprop Rprop SGD "
-    "lr_scheduler",
+    "minidl.optim": "ASGD Adadelta Adagrad Adam AdamW Adamax LBFGS NAdam Optimizer RAdam RMSprop "
+    "Rprop SGD SparseAdam lr_scheduler swa_utils",
     "minidl.optim.lr_scheduler": "ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts "
-    "CyclicLR ExponentialLR LRScheduler LambdaLR LinearLR MultiStepLR MultiplicativeLR OneCycleLR "
-    "PolynomialLR ReduceLROnPlateau SequentialLR StepLR",
+    "CyclicLR ExponentialLR LRScheduler LambdaLR LinearLR MultiStepLR "
+    "MultiplicativeLR OneCycleLR PolynomialLR ReduceLROnPlateau SequentialLR StepLR",
+    "minidl.optim.swa_utils": "AveragedModel SWALR get_ema_avg_fn get_ema_multi_avg_fn get_swa_avg_fn "
+    "get_swa_multi_avg_fn update_bn",
     "minidl.models": "LeNet5 MLP",
-    "minidl.data": "ArrayDataset BatchDataset DataLoader Dataset MNIST Subset fetch random_split read_digit "
-    "read_idx",
+    "minidl.data": "ArrayDataset BatchDataset DataLoader Dataset MNIST Subset fetch random_split "
+    "read_digit read_idx",
     "minidl.kernels": "KERNELS Kernel adam_step adaptive_avg_pool2d adaptive_avg_pool2d_input_grad "
-    "avg_pool2d avg_pool2d_input_grad batch_norm batch_norm_fixed batch_norm_input_grad "
-    "conv2d conv2d_input_grad conv2d_weight_grad cross_entropy "
-    "cross_entropy_with_logits dropout dropout_input_grad elu erf gelu get_backend hardswish kernel linear "
-    "log_sigmoid log_softmax log_softmax_input_grad mish prelu prelu_input_grad silu slope_input_grad "
-    "softplus three_lines three_lines_input_grad "
-    "matmul max_pool2d max_pool2d_input_grad relu relu_input_grad sigmoid sigmoid_input_grad "
-    "softmax softmax_input_grad sgd_step squared_error sum_channels sum_rows tanh "
-    "tanh_input_grad use_backend",
-    "minidl.testing": "Bug CHECKS GradientCheck Sample SimulatedDevice TensorCheck Wrong check_component "
-    "check_optimizer check_scheduler diagnose gradient_check numerical_gradient planted",
+    "avg_pool2d avg_pool2d_input_grad bags_of batch_norm batch_norm_fixed "
+    "batch_norm_input_grad conv2d conv2d_input_grad conv2d_weight_grad cross_entropy "
+    "cross_entropy_with_logits dropout dropout_input_grad elu erf gather_rows gelu "
+    "get_backend hardswish kernel linear log_sigmoid log_softmax "
+    "log_softmax_input_grad matmul max_pool2d max_pool2d_input_grad mish prelu "
+    "prelu_input_grad relu relu_input_grad scatter_max scatter_rows sgd_step sigmoid "
+    "sigmoid_input_grad silu slope_input_grad softmax softmax_input_grad softplus "
+    "squared_error sum_channels sum_rows tanh tanh_input_grad three_lines "
+    "three_lines_input_grad use_backend",
+    "minidl.testing": "Bug CHECKS GradientCheck Sample SimulatedDevice TensorCheck Wrong "
+    "check_component check_optimizer check_scheduler diagnose gradient_check "
+    "numerical_gradient planted",
     "minidl.errors": "BackendError BackwardError CheckpointError DTypeError DataError KernelError "
     "MinidlError NonFiniteError ShapeError StateDictError",
-    "minidl.train": "Callback Checkpoint History Trainer load_checkpoint load_weights save_checkpoint "
-    "save_weights",
+    "minidl.train": "Averaging Callback Checkpoint History Trainer load_checkpoint load_weights "
+    "save_checkpoint save_weights",
     "minidl.metrics": "Accuracy ConfusionMatrix Mean Metric accuracy confusion_matrix",
 }
 

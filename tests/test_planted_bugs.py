@@ -23,6 +23,7 @@ from minidl.kernels import (
     averages,
     conv,
     curves,
+    embedding,
     lines,
     normalization,
     pooling,
@@ -32,6 +33,7 @@ from minidl.kernels import (
 from minidl.kernels import loss as loss_kernels
 from minidl.kernels.registry import KERNELS, use_backend
 from minidl.nn import batchnorm, loss, shrinkers
+from minidl.nn.embedding import Table
 from minidl.testing import CHECKS, Bug, planted
 
 LAYER_BUGS = [
@@ -178,6 +180,32 @@ LAYER_BUGS = [
     (nn.CosineEmbeddingLoss, Bug("unlike pairs are pulled together", nn.CosineEmbeddingLoss, "forward", "np.where(like, -1,", "np.where(like, 1,")),
     (nn.CosineEmbeddingLoss, Bug("the margin is lost", nn.CosineEmbeddingLoss, "forward", "np.maximum(cos - self.margin, 0)", "np.maximum(cos, 0)")),
     (nn.CosineEmbeddingLoss, Bug("the cosine's own term is lost", nn.CosineEmbeddingLoss, "backward", "mixed * b - own_a * a", "mixed * b")),
+    (nn.Bilinear, Bug("the second input's gradient is the first's", nn.Bilinear, "backward", "(dy[:, :, None] * left).sum(axis=1)", "(dy[:, :, None] * b[:, None]).sum(axis=1)")),
+    (nn.Bilinear, Bug("a bilinear weight turned round", nn.Bilinear, "_flat_weight", "transpose(1, 0, 2)", "transpose(1, 0, 2)[::-1]")),
+    (nn.Bilinear, Bug("a bilinear weight's gradient with outputs in reverse", nn.Bilinear, "backward", "dweight.transpose(1, 0, 2)", "dweight.transpose(1, 0, 2)[::-1]")),
+    (nn.Bilinear, Bug("bilinear inputs of two dtypes", nn.Bilinear, "forward", "x1.dtype != x2.dtype", "False")),
+    (nn.Unflatten, Bug("unflatten returns a view", nn.Unflatten, "forward", "x.copy().reshape", "x.reshape")),
+    (nn.Unflatten, Bug("unflatten at the front", nn.Unflatten, "forward", "(*x.shape[:dim], *sizes,", "(*sizes, *x.shape[:dim],")),
+    (nn.Embedding, Bug("indices are not checked", Table, "check_indices", "anywhere(outside)", "False")),
+    (nn.Embedding, Bug("padding learns", Table, "_collect", "np.where(indices == self.padding_idx, -1, indices)", "indices")),
+    (nn.Embedding, Bug("padding starts as a word", Table, "_make_table", "self.weight.data[self.padding_idx] = 0", "pass")),
+    (nn.Embedding, Bug("the frequency is not counted", Table, "_collect", "if self.scale_grad_by_freq:", "if False:")),
+    (nn.Embedding, Bug("the last gradient of a word counts", embedding, "scatter_rows", "np.add.reduceat(x[order], first, axis=0)", "x[order[np.append(first[1:], len(order)) - 1]]")),
+    (nn.Embedding, Bug("words are counted from the first row", embedding, "scatter_rows", "y[indices[order[first]]]", "y[: len(first)]")),
+    (nn.Embedding, Bug("all rows are shortened", Table, "_look_up", "used & (norms > self.max_norm)", "norms > self.max_norm")),
+    (nn.Embedding, Bug("the other norm", Table, "_look_up", "** (1 / p)", "")),
+    (nn.Embedding, Bug("a row-sparse gradient is the upstream one itself", nn.RowSparse, "astype", "copy=copy", "copy=False")),
+    (nn.Embedding, Bug("a row-sparse gradient shares the indices", nn.RowSparse, "astype", "self.indices.copy() if copy else self.indices", "self.indices")),
+    (nn.Embedding, Bug("row-sparse gradients overwrite", nn.RowSparse, "__add__", "np.concatenate([self.indices, other.indices])", "np.concatenate([-1 - self.indices, other.indices])")),
+    (nn.EmbeddingBag, Bug("a mean of all positions", nn.EmbeddingBag, "forward", "np.maximum(words, 1)", "max(1, x.size)")),
+    (nn.EmbeddingBag, Bug("a mean that counts the padding", nn.EmbeddingBag, "forward", "bags = np.where(indices == self.padding_idx, -1, bags)", "pass")),
+    (nn.EmbeddingBag, Bug("the mean is a sum on the way back", nn.EmbeddingBag, "backward", "if share is not None:", "if False:")),
+    (nn.EmbeddingBag, Bug("the maximum's gradient goes to all", nn.EmbeddingBag, "backward", "if winners is not None and len(dy):", "if False:")),
+    (nn.EmbeddingBag, Bug("the last of equal maxima", embedding, "scatter_max", "x[group].argmax(axis=0)", "len(group) - 1 - x[group][::-1].argmax(axis=0)")),
+    (nn.EmbeddingBag, Bug("weights are lost on the way back", nn.EmbeddingBag, "backward", "dx = dx * s.reshape(-1, 1)", "pass")),
+    (nn.EmbeddingBag, Bug("the weights' gradient of weighted rows", nn.EmbeddingBag, "backward", "(dx * rows).sum(axis=1)", "(dx * rows).sum(axis=1) * s.reshape(-1)")),
+    (nn.EmbeddingBag, Bug("a word at an offset belongs to the bag before", embedding, "bags_of", '"right"', '"left"')),
+    (nn.EmbeddingBag, Bug("offsets may fall", nn.EmbeddingBag, "_check_offsets", "offsets[1:] < offsets[:-1]", "offsets[1:] < -1")),
     (nn.Sequential, Bug("backward in forward's order", nn.Sequential, "backward", "reversed(layers)", "layers")),
     (models.LeNet5, Bug("LeNet-5 skips a ReLU on the way back", models.LeNet5, "backward", "self.relu1.backward(self.pool1.backward(dy))", "self.pool1.backward(dy)")),
 ]  # fmt: skip
@@ -339,6 +367,14 @@ NUMBA_BUGS = [
     ("compiled sums of channels with the first image alone", "sum_channels", "_sum_channel", "range(len(x))", "range(min(1, len(x)))"),
     ("compiled sums of channels that forget what a run added", "sum_channels", "add_up", "total += value", "total = value"),
     ("compiled sums of short channels that share pixels", "sum_channels", "_sum_short", "(channel + 1) * pixels", "(channel + 1) * pixels - 1"),
+    ("compiled rows that are looked up one off", "gather_rows", "_gather_piece", "table[indices[j]]", "table[max(0, indices[j] - 1)]"),
+    ("compiled rows without the last piece", "gather_rows", "_gather", "-(-len(y) // run)", "len(y) // run"),
+    ("compiled rows of which the last counts", "scatter_rows", "_scatter_piece", "target[d] += source[d]", "target[d] = source[d]"),
+    ("compiled rows of which padding counts", "scatter_rows", "_sorted", "begin = np.zeros(rows + 1, np.int64)", "begin = np.zeros(rows + 1, np.int64); indices = np.maximum(indices, 0)"),
+    ("compiled rows whose tasks leave some out", "scatter_rows", "_first_row", "rows if task == pieces else 0", "rows - 1 if task == pieces else 0"),
+    ("compiled maxima of positive numbers", "scatter_max", "_scatter_max_piece", "place == begin[row] or larger", "larger"),
+    ("compiled maxima that pass NaN by", "scatter_max", "_scatter_max_piece", "(source[d] != source[d] and target[d] == target[d])", "False"),
+    ("compiled maxima of which the last of equals wins", "scatter_max", "_scatter_max_piece", "source[d] > target[d]", "source[d] >= target[d]"),
 ]  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from minidl.kernels.curves import (
     slope_input_grad,
     softplus,
 )
+from minidl.kernels.embedding import bags_of, gather_rows, scatter_max, scatter_rows
 from minidl.kernels.lines import prelu, prelu_input_grad, three_lines, three_lines_input_grad
 from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
 from minidl.kernels.normalization import batch_norm, batch_norm_fixed, batch_norm_input_grad
@@ -53,6 +54,7 @@ __all__ = [
     "adaptive_avg_pool2d_input_grad",
     "avg_pool2d",
     "avg_pool2d_input_grad",
+    "bags_of",
     "batch_norm",
     "batch_norm_fixed",
     "batch_norm_input_grad",
@@ -65,6 +67,7 @@ __all__ = [
     "dropout_input_grad",
     "elu",
     "erf",
+    "gather_rows",
     "gelu",
     "get_backend",
     "hardswish",
@@ -81,6 +84,8 @@ __all__ = [
     "prelu_input_grad",
     "relu",
     "relu_input_grad",
+    "scatter_max",
+    "scatter_rows",
     "sgd_step",
     "sigmoid",
     "sigmoid_input_grad",

@@ -3,11 +3,14 @@
 from minidl.nn import init, utils
 from minidl.nn.activation import ReLU, Sigmoid, Tanh
 from minidl.nn.batchnorm import BatchNorm1d, BatchNorm2d
+from minidl.nn.bilinear import Bilinear
 from minidl.nn.containers import Sequential
 from minidl.nn.conv import Conv2d
 from minidl.nn.dropout import AlphaDropout, Dropout, Dropout2d
+from minidl.nn.embedding import Embedding
+from minidl.nn.embedding_bag import EmbeddingBag
 from minidl.nn.exponential_units import CELU, ELU, SELU, Softplus
-from minidl.nn.flatten import Flatten
+from minidl.nn.flatten import Flatten, Unflatten
 from minidl.nn.gates import GELU, GLU, Hardswish, Mish, SiLU
 from minidl.nn.identity import Identity
 from minidl.nn.linear import Linear
@@ -19,6 +22,7 @@ from minidl.nn.module import Module, watch_forward
 from minidl.nn.parameter import Parameter
 from minidl.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from minidl.nn.rectifiers import LeakyReLU, PReLU, ReLU6, Threshold
+from minidl.nn.row_sparse import RowSparse
 from minidl.nn.shrinkers import Hardshrink, Softshrink, Tanhshrink
 from minidl.nn.similarity import CosineEmbeddingLoss, CosineSimilarity
 from minidl.nn.softmax import LogSoftmax, Softmax, Softmin
@@ -37,12 +41,15 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Bilinear",
     "Conv2d",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout2d",
+    "Embedding",
+    "EmbeddingBag",
     "Flatten",
     "Hardshrink",
     "Hardsigmoid",
@@ -68,6 +75,7 @@ __all__ = [
     "PoissonNLLLoss",
     "ReLU",
     "ReLU6",
+    "RowSparse",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -81,6 +89,7 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Unflatten",
     "init",
     "utils",
     "watch_forward",

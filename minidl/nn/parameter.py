@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from minidl.array import Array, Device, convert, copied, destination
 from minidl.errors import DTypeError, ShapeError
+from minidl.nn.row_sparse import RowSparse
 
 __all__ = ["Parameter"]
 
@@ -22,12 +23,13 @@ class Parameter:
 
     Attributes:
         data: the values.
-        grad: the gradient, of `data`'s shape and dtype; None until a `backward` fills it.
+        grad: the gradient, of `data`'s shape and dtype; None until a `backward` fills it. An embedding with
+            `sparse=True` makes it a `RowSparse`.
         requires_grad: whether `backward` adds to `grad`.
     """
 
     data: Array
-    grad: Array | None
+    grad: Array | RowSparse | None
     requires_grad: bool
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
@@ -64,7 +66,7 @@ class Parameter:
         """The values in `dtype`: `data` itself where it already has it, else a converted copy."""
         return self.data.astype(dtype, copy=False)
 
-    def add_grad(self, gradient: Array, *, fresh: bool = False) -> None:
+    def add_grad(self, gradient: Array | RowSparse, *, fresh: bool = False) -> None:
         """Add to `grad`; a frozen parameter takes nothing.
 
         A parameter that is used twice, or a second backward before `zero_grad`, adds up, because the
@@ -84,7 +86,7 @@ class Parameter:
         if gradient.shape != self.data.shape:
             raise ShapeError(f"Parameter: expected a gradient of shape {self.shape}, got {gradient.shape}")
         # A sum is a new array too: whoever kept the first gradient finds it as it was.
-        total = gradient if self.grad is None else self.grad + gradient
+        total: Any = gradient if self.grad is None else self.grad + gradient
         self.grad = total.astype(self.data.dtype, copy=self.grad is None and not fresh)
 
     def zero_grad(self) -> None:
@@ -105,7 +107,10 @@ class Parameter:
         if isinstance(wanted, np.dtype):
             _floating(wanted)
         self.data = convert(self.data, wanted)
-        self.grad = None if self.grad is None else convert(self.grad, wanted)
+        if isinstance(self.grad, RowSparse):
+            self.grad = self.grad.converted(wanted)
+        elif self.grad is not None:
+            self.grad = convert(self.grad, wanted)
 
     def __repr__(self) -> str:
         frozen = "" if self.requires_grad else ", requires_grad=False"

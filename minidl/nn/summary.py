@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl.nn.embedding import Table
 from minidl.nn.module import Module, watch_forward
 from minidl.nn.parameter import Parameter
 
@@ -56,6 +57,8 @@ def _output_shapes(module: Module, input_shape: tuple[int, ...]) -> dict[int, tu
         shapes[id(layer)] = (output[0] if isinstance(output, tuple) else output).shape
 
     like = next((parameter.data for parameter in module.parameters()), np.zeros(0, np.float32))
+    first = next((layer for layer in module.modules() if not any(True for _ in layer.children())), module)
+    dtype = np.int64 if isinstance(first, Table) else like.dtype  # word 0, over and over
     with watch_forward(note), module.evaluating():
-        module(np.zeros_like(like, shape=input_shape))
+        module(np.zeros_like(like, shape=input_shape, dtype=dtype))
     return shapes

@@ -11,6 +11,7 @@ import numpy as np
 from minidl.array import Array
 from minidl.errors import NonFiniteError
 from minidl.nn.parameter import Parameter
+from minidl.nn.row_sparse import RowSparse
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "get_total_norm"]
 
@@ -83,12 +84,13 @@ def clip_grad_norm_(
         TypeError: something that is no parameter.
     """
     with_grad = _with_grad("clip_grad_norm_", parameters)
-    total = get_total_norm([g for _, g in with_grad], norm_type, error_if_nonfinite)
+    total = get_total_norm([_numbers(g) for _, g in with_grad], norm_type, error_if_nonfinite)
     factor = float(max_norm) / (total + 1e-6)
     if not factor >= 1:  # NaN too: the gradients show it, as in PyTorch
         for parameter, g in with_grad:
             parameter.grad = g.copy()  # somebody else may hold the long one
-            parameter.grad *= factor
+            numbers = _numbers(parameter.grad)
+            numbers *= factor
     return total
 
 
@@ -105,13 +107,22 @@ def clip_grad_value_(parameters: Parameter | Iterable[Parameter], clip_value: fl
     limit = float(clip_value)
     for parameter, g in _with_grad("clip_grad_value_", parameters):
         parameter.grad = g.copy()
-        np.minimum(np.maximum(g, -limit), limit, out=parameter.grad)
+        numbers = _numbers(parameter.grad)
+        np.minimum(np.maximum(numbers, -limit), limit, out=numbers)
 
 
-def _with_grad(owner: str, parameters: Parameter | Iterable[Parameter]) -> list[tuple[Parameter, Array]]:
-    """The parameters that have a gradient, with it."""
+def _with_grad(
+    owner: str, parameters: Parameter | Iterable[Parameter]
+) -> list[tuple[Parameter, Array | RowSparse]]:
+    """The parameters that have a gradient, with it; one of few rows has each row once."""
     given = [parameters] if isinstance(parameters, Parameter) else list(parameters)
     for parameter in given:
         if not isinstance(parameter, Parameter):
             raise TypeError(f"{owner}: expected parameters, got {type(parameter).__name__}")
-    return [(parameter, parameter.grad) for parameter in given if parameter.grad is not None]
+    gradients = [(parameter, parameter.grad) for parameter in given if parameter.grad is not None]
+    return [(p, g.coalesce() if isinstance(g, RowSparse) else g) for p, g in gradients]
+
+
+def _numbers(g: Array | RowSparse) -> Array:
+    """All numbers of a gradient that need not be 0."""
+    return g.values if isinstance(g, RowSparse) else g

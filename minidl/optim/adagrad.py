@@ -9,6 +9,7 @@ import numpy as np
 
 from minidl.array import Array
 from minidl.nn.parameter import Parameter
+from minidl.nn.row_sparse import RowSparse
 from minidl.optim.optimizer import Group, Optimizer, State, check_number
 
 __all__ = ["Adagrad"]
@@ -25,6 +26,9 @@ class Adagrad(Optimizer):
 
     Duchi, Hazan and Singer 2011, "Adaptive subgradient methods for online learning and stochastic
     optimization".
+
+    Without weight decay it takes gradients of few rows too (`Embedding(sparse=True)`): the other rows would
+    not move anyway.
 
     Args:
         params: what to optimise; see `Optimizer`.
@@ -68,14 +72,29 @@ class Adagrad(Optimizer):
             check_number(self._name, name, options[name], at_least=0)
 
     def update(self, theta: Array, g: Array, state: State, group: Group) -> None:
-        lr, decay = float(group["lr"]), float(group["lr_decay"])
-        eps, lam = float(group["eps"]), float(group["weight_decay"])
+        lam = float(group["weight_decay"])
+        s, rate, eps = self._begin(theta, state, group)
+        if lam != 0:
+            g = g + lam * theta
+        s += g * g
+        theta -= rate * (g / (np.sqrt(s) + eps))
+
+    def refusal(self, g: Array | RowSparse, group: Group) -> str:
+        if group["weight_decay"] == 0:
+            return ""
+        return super().refusal(g, group) and "a dense gradient with weight_decay"
+
+    def update_rows(self, theta: Array, rows: Array, g: Array, state: State, group: Group) -> None:
+        s, rate, eps = self._begin(theta, state, group)
+        s[rows] += g * g
+        theta[rows] -= rate * (g / (np.sqrt(s[rows]) + eps))
+
+    def _begin(self, theta: Array, state: State, group: Group) -> tuple[Array, float, float]:
+        """The sum of squares so far, this step's rate, and ε."""
         is_new = "sum" not in state
         t = state["step"] = state.get("step", 0) + 1
         s = self.buffer(state, "sum", theta)
         if is_new:
             s += float(group["initial_accumulator_value"])
-        if lam != 0:
-            g = g + lam * theta
-        s += g * g
-        theta -= lr / (1 + (t - 1) * decay) * (g / (np.sqrt(s) + eps))
+        rate = float(group["lr"]) / (1 + (t - 1) * float(group["lr_decay"]))
+        return s, rate, float(group["eps"])

@@ -11,6 +11,7 @@ import numpy as np
 from minidl.array import Array, as_like, place_of, to_host
 from minidl.errors import ShapeError, StateDictError
 from minidl.nn.parameter import Parameter
+from minidl.nn.row_sparse import RowSparse
 
 __all__ = ["Optimizer", "check_betas", "check_number"]
 
@@ -79,6 +80,18 @@ class Optimizer:
         """Change `theta`, a parameter's values, in place by its gradient `g`, which stays as it is."""
         raise NotImplementedError(f"{self._name} does not define update()")
 
+    def refusal(self, g: Array | RowSparse, group: Group) -> str:
+        """Why this rule cannot take such a gradient; nothing where it can.
+
+        Most rules change every row at every step, so a gradient of few rows (`Embedding(sparse=True)`) is
+        refused. One that takes it says so here, and writes `update_rows`.
+        """
+        return "a dense gradient (Embedding with sparse=False)" if isinstance(g, RowSparse) else ""
+
+    def update_rows(self, theta: Array, rows: Array, g: Array, state: State, group: Group) -> None:
+        """As `update`, for a gradient of few rows: `g[j]` is that of row `rows[j]`, each of them once."""
+        raise NotImplementedError(f"{self._name} does not define update_rows()")
+
     @staticmethod
     def buffer(state: State, name: str, theta: Array) -> Array:
         """What is remembered of a parameter under this name: zeros at first, in the dtype of its values."""
@@ -138,6 +151,7 @@ class Optimizer:
 
         Raises:
             ShapeError: a gradient's shape is not its parameter's; then nothing was changed.
+            TypeError: a gradient of few rows, or one of all, that this rule cannot take; likewise.
         """
         loss = None if closure is None else closure()
         for parameter, theta, g, group in self._due():
@@ -145,10 +159,14 @@ class Optimizer:
                 g = g.astype(theta.dtype)
             if group.get("maximize"):
                 g = -g
-            self.update(theta, g, self.state.setdefault(parameter, {}), group)
+            state = self.state.setdefault(parameter, {})
+            if isinstance(g, RowSparse):
+                self.update_rows(theta, g.indices, g.values, state, group)
+            else:
+                self.update(theta, g, state, group)
         return loss
 
-    def _due(self) -> list[tuple[Parameter, Array, Array, Group]]:
+    def _due(self) -> list[tuple[Parameter, Array, Array | RowSparse, Group]]:
         """What a step is going to change: each parameter, its values, its gradient and its group."""
         due = []
         for group in self.param_groups:
@@ -160,7 +178,10 @@ class Optimizer:
                     raise ShapeError(
                         f"{self._name}: expected a gradient of shape {theta.shape}, got {g.shape}"
                     )
-                due.append((parameter, theta, g, group))
+                if reason := self.refusal(g, group):
+                    kind = "one of few rows (a RowSparse)" if isinstance(g, RowSparse) else "a dense one"
+                    raise TypeError(f"{self._name}: expected {reason}, got {kind} of shape {g.shape}")
+                due.append((parameter, theta, g.coalesce() if isinstance(g, RowSparse) else g, group))
         return due
 
     def zero_grad(self) -> None:
@@ -343,4 +364,6 @@ def _copy(value: Any) -> Any:
     """An array's copy, on the host; a NumPy scalar as the Python number that any file can hold."""
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
     return to_host(value.copy()) if hasattr(value, "__array_function__") else value

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from minidl import kernels
 from minidl.array import Array
 from minidl.nn.parameter import Parameter
+from minidl.nn.row_sparse import RowSparse
 from minidl.optim.optimizer import Group, Optimizer, State, check_number
 
 __all__ = ["SGD"]
@@ -25,6 +26,8 @@ class SGD(Optimizer):
 
     Momentum: Polyak 1964; Nesterov 1983, in the form of Sutskever et al. 2013, "On the importance of
     initialization and momentum in deep learning". As in PyTorch, lr multiplies b, and is no part of it.
+
+    Without momentum and weight decay it takes gradients of few rows too (`Embedding(sparse=True)`).
 
     Args:
         params: what to optimise; see `Optimizer`.
@@ -82,3 +85,11 @@ class SGD(Optimizer):
                 tau = 0.0  # the first gradient counts in full
             b = self.buffer(state, "momentum_buffer", theta)
         kernels.sgd_step(theta, g, b, lr, mu, tau, lam, bool(group["nesterov"]))
+
+    def refusal(self, g: Array | RowSparse, group: Group) -> str:
+        if group["momentum"] == 0 and group["weight_decay"] == 0:
+            return ""
+        return super().refusal(g, group) and "a dense gradient with momentum or weight_decay"
+
+    def update_rows(self, theta: Array, rows: Array, g: Array, state: State, group: Group) -> None:
+        theta[rows] -= float(group["lr"]) * g

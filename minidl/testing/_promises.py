@@ -56,12 +56,14 @@ def same_bits(a: Any, b: Any) -> bool:
 def as_gradients(module: Module, given: Any, inputs: Sequence[Array]) -> tuple[Array, ...]:
     """What a backward returned, as one gradient per floating input; a loss gives only the first.
 
+    Where all inputs are integers there is none, and backward must return None.
+
     Raises:
         AssertionError: there are too many or too few, or one is no array like its input.
     """
     floating = [x for x in inputs if x.dtype.kind == "f"][: 1 if module._first_input_only else None]
-    gradients = given if isinstance(given, tuple) else (given,)
     n = len(floating)
+    gradients = given if isinstance(given, tuple) else () if given is None and n == 0 else (given,)
     require(
         len(gradients) == n,
         f"{module.label()}: expected {n} gradient{'' if n == 1 else 's'}, one per array input, "

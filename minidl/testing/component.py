@@ -33,7 +33,7 @@ from minidl.array import (
 )
 from minidl.errors import BackwardError, DTypeError, ShapeError, StateDictError
 from minidl.kernels.registry import use_backend
-from minidl.nn import Module
+from minidl.nn import Module, RowSparse
 from minidl.testing._promises import as_gradients, expect, require
 from minidl.testing.gradients import GradientCheck, gradient_check
 
@@ -74,6 +74,8 @@ class Sample:
         refuses_none: why a batch of none is refused; empty: it must work.
         swallows_nan: why a NaN need not come out; empty: it must.
         no_extremes: why inputs of ±10⁴ are refused or overflow; empty: they must give finite results.
+        not_derivatives: why the parameters' gradients are not the derivative; empty: they must be. Those of
+            inputs must be in any case.
     """
 
     make: Callable[[], Module]
@@ -88,13 +90,14 @@ class Sample:
     refuses_none: str = ""
     swallows_nan: str = ""
     no_extremes: str = ""
+    not_derivatives: str = ""
 
     def __str__(self) -> str:
         return self.name or repr(self.make()).split("\n")[0]
 
 
 class Run(NamedTuple):
-    """What one forward and backward gave."""
+    """What one forward and backward gave; a gradient of few rows stands as the whole table."""
 
     y: Array
     dxs: tuple[Array, ...]
@@ -140,8 +143,18 @@ def _run(module: Module, inputs: Inputs, dy: Array | None = None, seed: int = 0)
         y = _output(module(*inputs))
         dy = np.asarray(rng.standard_normal(y.shape), y.dtype) if dy is None else dy
         dxs = as_gradients(module, module.backward(dy), inputs)
-    grads = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
-    return Run(y, dxs, grads)
+    return Run(y, dxs, _gradients_of(module))
+
+
+def _gradients_of(module: Module) -> dict[str, Array]:
+    """The parameters' gradients by name."""
+    given = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+    return {name: g.to_dense() if isinstance(g, RowSparse) else g for name, g in given.items()}
+
+
+def _takes_integers(inputs: Inputs) -> bool:
+    """Whether the component looks things up by number: its first input has no gradient and is never NaN."""
+    return inputs[0].dtype.kind == "i"
 
 
 def _cast(inputs: Inputs, dtype: Any) -> Inputs:
@@ -177,12 +190,20 @@ def _inputs(sample: Sample, n: int = 3, seed: int = 2) -> Inputs:
 
 def check_gradients(sample: Sample) -> GradientCheck:
     """Every gradient of every input and parameter agrees with central differences."""
-    return gradient_check(_module(sample), *_inputs(sample), elements=sample.elements)
+    return _check_gradients(sample, _module(sample))
 
 
 def check_gradients_in_eval(sample: Sample) -> GradientCheck:
     """The same in evaluation, when asked to remember."""
-    module = _module(sample).eval(remember=True)
+    return _check_gradients(sample, _module(sample).eval(remember=True))
+
+
+def _check_gradients(sample: Sample, module: Module) -> GradientCheck:
+    if sample.not_derivatives:
+        found = gradient_check(module, *_inputs(sample), elements=sample.elements, raise_error=False)
+        require(not found.ok, "the parameters' gradients are the derivative, declared not to be")
+        for parameter in module.parameters():
+            parameter.requires_grad = False
     return gradient_check(module, *_inputs(sample), elements=sample.elements)
 
 
@@ -244,10 +265,12 @@ def check_dtypes(sample: Sample) -> None:
             if array.dtype.kind == "f":
                 require(array.dtype == dtype, f"{np.dtype(dtype)} in, {array.dtype} out")
     for here, there in ((np.float32, np.float64), (np.float64, np.float32)):
-        found = _run(sample.make().to(here), _cast(_inputs(sample), there))
+        inputs = _inputs(sample)
+        found = _run(sample.make().to(here), _cast(inputs, here if _takes_integers(inputs) else there))
+        wanted = here if _takes_integers(inputs) else there  # what is looked up has the table's dtype
         for array in (found.y, *found.dxs):
             require(
-                array.dtype == there, f"{np.dtype(there)} into a {np.dtype(here)} module, {array.dtype} out"
+                array.dtype == wanted, f"{np.dtype(there)} into a {np.dtype(here)} module, {array.dtype} out"
             )
         for grad in found.grads.values():
             require(grad.dtype == here, f"a {grad.dtype} gradient for a {np.dtype(here)} parameter")
@@ -259,9 +282,13 @@ def check_errors(sample: Sample) -> None:
     for wrong in sample.wrong:
         expect(wrong.error, wrong.says, module, *wrong.make_inputs(), what="wrong input")
     first, *rest = inputs
-    integers, complexes = np.zeros(first.shape, np.int64), first.astype(np.complex128)
-    expect(DTypeError, ("float32 or float64", "int64"), module, integers, *rest, what="integers")
-    expect(DTypeError, ("float32 or float64", "complex128"), module, complexes, *rest, what="complex numbers")
+    by_number = _takes_integers(inputs)
+    right, other = ("int32 or int64", np.float64) if by_number else ("float32 or float64", np.int64)
+    name, another = np.dtype(other).name, np.zeros(first.shape, other)
+    complexes, booleans = first.astype(np.complex128), np.zeros(first.shape, np.bool)
+    expect(DTypeError, (right, name), module, another, *rest, what=name)
+    expect(DTypeError, (right, "complex128"), module, complexes, *rest, what="complex numbers")
+    expect(DTypeError, (right, "bool"), module, booleans, *rest, what="booleans")
     expect(DTypeError, ("an array", "list"), module, first.tolist(), *rest, what="a list")
     y = _output(module(*inputs))
     longer = np.zeros((7, *y.shape))
@@ -285,8 +312,10 @@ def check_purity(sample: Sample) -> None:
     ):
         np.testing.assert_array_equal(a, b, err_msg=f"{name} was changed")
     given = [*inputs, dy, *(p.data for p in module.parameters()), *module.buffers()]
-    for i, result in enumerate(found.arrays):
-        for other in [*given, *found.arrays[:i]]:
+    sparse = [p.grad for p in module.parameters() if isinstance(p.grad, RowSparse)]
+    results = [*found.arrays, *(part for g in sparse for part in (g.indices, g.values))]
+    for i, result in enumerate(results):
+        for other in [*given, *results[:i]]:
             require(not np.shares_memory(result, other), f"result {i} shares memory with something else")
     again = _run(module, inputs, dy)
     for one in found.arrays:
@@ -415,10 +444,11 @@ def check_order_of_calls(sample: Sample) -> None:
     with _seeded() as rng:
         module(*inputs)
         module.backward(rng.standard_normal(once.y.shape))
-    for name, parameter in module.named_parameters():
-        require(parameter.grad is not None, f"no gradient for {name}")
+    twice = _gradients_of(module)
+    for name, _ in module.named_parameters():
+        require(name in twice, f"no gradient for {name}")
         what = f"two rounds do not add up: {name}"
-        np.testing.assert_allclose(np.asarray(parameter.grad), 2 * once.grads[name], rtol=1e-12, err_msg=what)
+        np.testing.assert_allclose(twice[name], 2 * once.grads[name], rtol=1e-12, err_msg=what)
 
 
 def check_frozen_parameters(sample: Sample) -> None:
@@ -432,8 +462,14 @@ def check_frozen_parameters(sample: Sample) -> None:
 
 
 def check_extremes(sample: Sample) -> None:
-    """A NaN comes out as NaN; inputs of ±10⁴ give finite results, without a warning."""
+    """A NaN comes out as NaN; inputs of ±10⁴ give finite results, without a warning.
+
+    Where things are looked up by number, it is the parameters that are NaN, or large.
+    """
     module, inputs = _module(sample), _inputs(sample)
+    if _takes_integers(inputs):
+        _check_extreme_parameters(sample, inputs)
+        return
     first, *rest = inputs
     poisoned = first.copy()
     poisoned.reshape(-1)[0] = np.nan
@@ -448,6 +484,21 @@ def check_extremes(sample: Sample) -> None:
         found = _run(module, (large, *rest))
     for array in found.arrays:
         require(np.isfinite(array).all(), "inputs of ±1e4 gave something that is not finite")
+
+
+def _check_extreme_parameters(sample: Sample, inputs: Inputs) -> None:
+    module = _module(sample)
+    for parameter in module.parameters():
+        parameter.data[...] = np.nan
+    with np.errstate(all="ignore"):
+        require(np.isnan(_output(module.eval()(*inputs))).any(), "parameters are NaN, no NaN came out")
+    module = _module(sample)
+    for parameter in module.parameters():
+        parameter.data[...] = np.where(np.arange(parameter.size) % 2, 1e4, -1e4).reshape(parameter.shape)
+    with np.errstate(all="raise", under="ignore"):
+        found = _run(module, inputs)
+    for array in found.arrays:
+        require(np.isfinite(array).all(), "parameters of ±1e4 gave something that is not finite")
 
 
 # -------------------------------------------------------------------- agreement
@@ -471,7 +522,7 @@ def check_torch(sample: Sample) -> None:
         y = theirs(*tensors)
         y.backward(torch.tensor(dy))
         grads = [t.grad.numpy() for t in tensors if t.grad is not None][: len(found.dxs)]
-        parameters = {name: p.grad.numpy() for name, p in theirs.named_parameters()}
+        parameters = {name: p.grad.to_dense().numpy() for name, p in theirs.named_parameters()}
         expected = Run(y.detach().numpy(), tuple(grads), parameters)
         _same(found, expected, f"PyTorch in {np.dtype(dtype)}", rtol, atol)
         for name, values in theirs.state_dict().items():
@@ -544,7 +595,7 @@ def _run_on_device(module: Module, inputs: Inputs, device: str) -> Run:
         y = _first(module(*there))
         dy = to_device(np.asarray(rng.standard_normal(y.shape), y.dtype), device)
         dxs = as_gradients(module, module.backward(dy), there)
-    grads = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+    grads = _gradients_of(module)
     for array in (y, *dxs, *grads.values()):
         require(isinstance(array, DeviceArray), f"device arrays in, {type(array).__name__} out")
     return Run(to_host(y), tuple(map(to_host, dxs)), {name: to_host(g) for name, g in grads.items()})

@@ -15,7 +15,7 @@ import numpy as np
 
 from minidl.array import Array, default_generator
 from minidl.errors import DTypeError
-from minidl.nn import Module
+from minidl.nn import Module, RowSparse
 from minidl.testing._promises import as_gradients, require_like
 
 __all__ = ["GradientCheck", "TensorCheck", "WrongGradientError", "gradient_check", "numerical_gradient"]
@@ -166,7 +166,8 @@ def gradient_check(
         ]
         for name, p in module.named_parameters():
             if p.requires_grad:
-                grad = np.zeros_like(p.data) if p.grad is None else p.grad
+                grad: Any = np.zeros_like(p.data) if p.grad is None else p.grad
+                grad = grad.to_dense() if isinstance(grad, RowSparse) else grad
                 require_like(module, f"d{name}", grad, p.data)
                 tensors.append((name, p.data, grad))
         checks = []

@@ -1,11 +1,12 @@
 """The training room: the loop, what it measures, and how a run is stopped, saved and resumed."""
 
-from minidl.train.callbacks import Callback, Checkpoint
+from minidl.train.callbacks import Averaging, Callback, Checkpoint
 from minidl.train.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from minidl.train.history import History
 from minidl.train.trainer import Trainer
 
 __all__ = [
+    "Averaging",
     "Callback",
     "Checkpoint",
     "History",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from minidl.optim.swa_utils import AveragedModel
 from minidl.train.checkpoint import save_checkpoint
 
 if TYPE_CHECKING:
     from minidl.train.trainer import Trainer
 
-__all__ = ["Callback", "Checkpoint"]
+__all__ = ["Averaging", "Callback", "Checkpoint"]
 
 
 class Callback:
@@ -34,6 +35,13 @@ class Callback:
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """After the last epoch, or after the step at which `stop()` took effect."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the rest of the run depends on, for a checkpoint; most have nothing."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
 
 
 class Checkpoint(Callback):
@@ -65,3 +73,51 @@ class Checkpoint(Callback):
     def on_fit_end(self, trainer: Trainer) -> None:  # noqa: D102
         if trainer.stopped:
             self.save(trainer)
+
+
+class Averaging(Callback):
+    """Keep an average of the model's weights while it trains; checkpoints hold it too.
+
+    ```python
+    averaged = AveragedModel(model, avg_fn=get_ema_avg_fn(0.99))
+    Trainer(model, loss, optimizer, callbacks=[Averaging(averaged), Checkpoint("run/last")]).fit(loader)
+    ```
+
+    Args:
+        averaged: the average, of the trainer's model.
+        every: `"step"` takes the weights after every step, as a moving average wants them; `"epoch"` after
+            every epoch, as the plain mean does.
+        start_epoch: how many epochs to let pass first.
+
+    Raises:
+        ValueError: `every` is neither, or a `Checkpoint` stands before it, which would save too early.
+        TypeError: no `AveragedModel`.
+    """
+
+    def __init__(self, averaged: AveragedModel, every: str = "step", start_epoch: int = 0) -> None:
+        if not isinstance(averaged, AveragedModel):
+            raise TypeError(f"Averaging: expected an AveragedModel, got {type(averaged).__name__}")
+        if every not in ("step", "epoch"):
+            raise ValueError(f"Averaging: expected every to be 'step' or 'epoch', got {every!r}")
+        self.averaged = averaged
+        self.every = every
+        self.start_epoch = start_epoch
+
+    def on_fit_start(self, trainer: Trainer) -> None:  # noqa: D102
+        before = trainer.callbacks[: trainer.callbacks.index(self)]
+        if any(isinstance(callback, Checkpoint) for callback in before):
+            raise ValueError("Averaging: expected its place before Checkpoint in callbacks, got it after")
+
+    def on_step_end(self, trainer: Trainer) -> None:  # noqa: D102
+        if self.every == "step" and trainer.epoch >= self.start_epoch:
+            self.averaged.update_parameters(trainer.model)
+
+    def on_epoch_end(self, trainer: Trainer) -> None:  # noqa: D102
+        if self.every == "epoch" and trainer.epoch > self.start_epoch:
+            self.averaged.update_parameters(trainer.model)
+
+    def state_dict(self) -> dict[str, Any]:  # noqa: D102
+        return self.averaged.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: D102
+        self.averaged.load_state_dict(state)

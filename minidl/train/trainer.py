@@ -292,6 +292,7 @@ class Trainer:
             "measured": self._measured(),
             "loader": self._loader_state,
             "rng": get_rng_state(),
+            "callbacks": [state for callback in self.callbacks if (state := callback.state_dict())],
             "module_rngs": {name: rng.bit_generator.state for name, rng in self.model.named_generators()},
         }
 
@@ -305,6 +306,7 @@ class Trainer:
 
         Whatever it raises, the trainer is as it was.
         """
+        state = {"callbacks": [], **state}  # which older checkpoints lack
         missing = [key for key in self.state_dict() if key not in state]
         if missing:
             raise CheckpointError(
@@ -339,6 +341,14 @@ class Trainer:
         self.history = History([dict(record) for record in state["history"]])
         self._load_measured(state["measured"])
         self._loader_state = None if state["loader"] is None else dict(state["loader"])
+        remembering = [callback for callback in self.callbacks if callback.state_dict()]
+        if len(remembering) != len(state["callbacks"]):
+            raise CheckpointError(
+                f"Trainer: expected a state of {len(remembering)} callbacks that remember something, "
+                f"got {len(state['callbacks'])}"
+            )
+        for callback, saved in zip(remembering, state["callbacks"], strict=True):
+            callback.load_state_dict(saved)
         set_rng_state(state["rng"])
         for name, rng in self.model.named_generators():
             rng.bit_generator.state = state["module_rngs"][name]

@@ -13,7 +13,16 @@ from minidl.array import DeviceArray, to_device, to_host
 from minidl.array.gpu import kernel_from_source
 from minidl.errors import KernelError
 from minidl.kernels import KERNELS
-from minidl.kernels.cuda import activation, curves, lines, loss, normalization, optim, probabilities
+from minidl.kernels.cuda import (
+    activation,
+    curves,
+    embedding,
+    lines,
+    loss,
+    normalization,
+    optim,
+    probabilities,
+)
 
 BUGS = [
     ("relu", activation, "relu_kernel", "or value != value", ""),  # NaN becomes 0
@@ -68,6 +77,19 @@ BUGS = [
     ("sgd_step", optim, "sgd_kernel", "slope + momentum * velocity if nesterov else velocity", "velocity"),
     ("adam_step", optim, "adam_kernel", "/ root2 + eps", "+ eps"),
     ("adam_step", optim, "adam_kernel", "largest[i] = square", "pass"),
+    ("scatter_rows", embedding, "chain_kernel", "k = j - 1", "k = j - 2"),
+    ("scatter_rows", embedding, "scatter_kernel", "earlier[j] < 0 and", ""),  # two threads write one number
+    ("scatter_rows", embedding, "scatter_kernel", "row >= 0 and", ""),  # padding before the first row
+    ("scatter_rows", embedding, "scatter_kernel", "total += x", "total = x"),
+    ("scatter_max", embedding, "scatter_max_kernel", "value > best", "value >= best"),
+    (
+        "scatter_max",
+        embedding,
+        "scatter_max_kernel",
+        "winner = j\n                j",
+        "pass\n                j",
+    ),
+    ("bags_of", embedding, "bags_kernel", "<= j", "< j"),
 ]
 
 

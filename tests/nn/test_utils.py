@@ -72,7 +72,7 @@ def test_by_hand():
             "g.copy()",
             "g",
         ),
-        Bug("clip: not at all", nn.utils, "clip_grad_norm_", "parameter.grad *= factor", "pass"),
+        Bug("clip: not at all", nn.utils, "clip_grad_norm_", "numbers *= factor", "pass"),
         Bug("clip: upper bound only", nn.utils, "clip_grad_value_", "-limit)", "-9 * limit)"),
     ],
     ids=lambda bug: bug.name,

@@ -145,9 +145,9 @@ BUGS = [
     Bug("Adagrad: the last square only", Adagrad, "update", "s += g * g", "s[...] = g * g"),
     Bug("Adagrad: no root", Adagrad, "update", "np.sqrt(s)", "s"),
     Bug("Adagrad: eps inside the root", Adagrad, "update", "np.sqrt(s) + eps", "np.sqrt(s + eps)"),
-    Bug("Adagrad: rate decays one step early", Adagrad, "update", "(t - 1) * decay", "t * decay"),
-    Bug("Adagrad: initial value at every step", Adagrad, "update", "if is_new:", "if True:"),
-    Bug("Adagrad: initial value forgotten", Adagrad, "update", "if is_new:", "if False:"),
+    Bug("Adagrad: rate decays one step early", Adagrad, "_begin", "(t - 1) * float", "t * float"),
+    Bug("Adagrad: initial value at every step", Adagrad, "_begin", "if is_new:", "if True:"),
+    Bug("Adagrad: initial value forgotten", Adagrad, "_begin", "if is_new:", "if False:"),
     Bug(
         "Adadelta: means swapped",
         Adadelta,

@@ -102,6 +102,77 @@ class ReturnsNothing(Scale):
         super().backward(dy)
 
 
+class Looks(nn.Embedding):
+    """Looks rows up: integers go in, and no gradient comes back."""
+
+    def __init__(self):
+        super().__init__(5, 3)
+
+    def extra_repr(self):
+        return ""
+
+
+class GivesIntegersAGradient(Looks):
+    def backward(self, dy):
+        super().backward(dy)
+        return np.zeros(dy.shape[:-1])
+
+
+class TakesFloats(Looks):
+    def check_integers(self, x, what="input"):
+        if x.dtype.kind != "f":
+            super().check_integers(x, what)
+
+    def forward(self, x):
+        self.check_integers(x)
+        return super().forward(x.astype(np.int64))
+
+
+class SwallowsNaN(Looks):
+    def forward(self, x):
+        return np.nan_to_num(super().forward(x))
+
+
+class GradientsOfAlmost(Looks):
+    def backward(self, dy):
+        super().backward(dy * 1.001)
+
+
+class KeepsTheUpstreamGradient(Looks):
+    def backward(self, dy):
+        dy, indices = self.recall(dy)
+        self.weight.grad = nn.RowSparse(indices, dy.reshape(-1, 3), self.weight.shape)
+
+
+def looking(cls, **traits):
+    return Sample(lambda: cls(), lambda rng, n: (rng.integers(0, 5, (n, 4)),), **traits)
+
+
+def test_a_careful_layer_that_looks_up_passes():
+    check_component(looking(Looks))
+
+
+@pytest.mark.parametrize(
+    ("cls", "check", "message"),
+    [
+        (GivesIntegersAGradient, "gradients", "expected 0 gradients, one per array input, got 1"),
+        (TakesFloats, "errors", "float64: expected DTypeError with 'int32 or int64'"),
+        (SwallowsNaN, "extremes", "parameters are NaN, no NaN came out"),
+        (GradientsOfAlmost, "gradients", "✗ dweight"),
+        (KeepsTheUpstreamGradient, "purity", "shares memory with something else"),
+    ],
+)
+def test_a_careless_layer_that_looks_up_is_told(cls, check, message):
+    with pytest.raises(AssertionError, match=message):
+        CHECKS[check](looking(cls))
+
+
+def test_gradients_declared_not_to_be_derivatives_must_not_be():
+    CHECKS["gradients"](looking(GradientsOfAlmost, not_derivatives="of another number"))
+    with pytest.raises(AssertionError, match="are the derivative, declared not to be"):
+        CHECKS["gradients"](looking(Looks, not_derivatives="no reason"))
+
+
 def sample(cls):
     return Sample(lambda: cls(3), lambda rng, n: (rng.standard_normal((n, 4, 3)),))
 

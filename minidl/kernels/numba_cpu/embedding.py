@@ -1,0 +1,137 @@
+"""Rows by index: looked up in pieces that threads share out, and added up by whoever owns the target row.
+
+Equal indices are brought together by a counting sort, which keeps their order. A task then owns a range of
+target rows, so that no two threads add to one row, and each adds in the same order at any number of threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl.array import Array, empty, zeros
+from minidl.kernels import embedding
+from minidl.kernels.numba_cpu.arguments import where
+from minidl.kernels.numba_cpu.jit import jit
+from minidl.kernels.numba_cpu.pool import POOL
+from minidl.kernels.numba_cpu.tasks import tasks
+
+__all__ = ["gather_rows", "scatter_max", "scatter_rows"]
+
+PIECE = 16_384  # numbers of one task
+TASKS = 64  # ranges of target rows, at most
+
+
+def _known(table: Array, indices: Array) -> bool:
+    """Whether every index is a row of the table, so that a compiled loop may trust it."""
+    return table.dtype.kind == "f" and (
+        not indices.size or (indices.min() >= 0 and indices.max() < len(table))
+    )
+
+
+def _fits(x: Array, indices: Array, rows: int) -> bool:
+    return len(x) == len(indices) and (not indices.size or indices.max() < rows)
+
+
+@embedding.gather_rows.register(np.ndarray)
+@where(_known, embedding.gather_rows)
+def gather_rows(table: Array, indices: Array) -> Array:
+    """As the reference."""
+    y = empty((len(indices), table.shape[1]), table.dtype)
+    with POOL.team(y.size) as team:
+        _gather(np.ascontiguousarray(table), indices.astype(np.int64), y, team)
+    return y
+
+
+@embedding.scatter_rows.register(np.ndarray)
+@where(_fits, embedding.scatter_rows)
+def scatter_rows(x: Array, indices: Array, rows: int) -> Array:
+    """As the reference."""
+    y = zeros((rows, x.shape[1]), x.dtype)
+    indices = indices.astype(np.int64)
+    with POOL.team(x.size) as team:
+        _scatter(np.ascontiguousarray(x), *_sorted(indices, rows), y, team)
+    return y
+
+
+@embedding.scatter_max.register(np.ndarray)
+@where(_fits, embedding.scatter_max)
+def scatter_max(x: Array, indices: Array, rows: int) -> tuple[Array, Array]:
+    """As the reference."""
+    y, winners = zeros((rows, x.shape[1]), x.dtype), np.full((rows, x.shape[1]), -1)
+    indices = indices.astype(np.int64)
+    with POOL.team(x.size) as team:
+        _scatter_max(np.ascontiguousarray(x), *_sorted(indices, rows), y, winners, team)
+    return y, winners
+
+
+@tasks
+def _gather_piece(task, thread, table, indices, y, run):
+    for j in range(task * run, min(len(y), (task + 1) * run)):
+        source, target = table[indices[j]], y[j]
+        for d in range(len(target)):
+            target[d] = source[d]
+
+
+@jit
+def _gather(table: Array, indices: Array, y: Array, team: int) -> None:
+    run = max(1, PIECE // max(1, y.shape[1]))
+    _gather_piece(team, -(-len(y) // run), (table, indices, y, run))
+
+
+@jit
+def _sorted(indices: Array, rows: int) -> tuple[Array, Array]:
+    """Positions in order of their target row, and where each row's begin (one more for the end)."""
+    begin = np.zeros(rows + 1, np.int64)
+    for j in range(len(indices)):
+        if indices[j] >= 0:
+            begin[indices[j] + 1] += 1
+    for row in range(rows):
+        begin[row + 1] += begin[row]
+    order, free = np.empty(begin[rows], np.int64), begin.copy()
+    for j in range(len(indices)):
+        if indices[j] >= 0:
+            order[free[indices[j]]] = j
+            free[indices[j]] += 1
+    return order, begin
+
+
+@jit
+def _first_row(begin: Array, task: int) -> int:
+    """Where a task's rows begin: the tasks have about as many given rows each."""
+    rows, pieces = len(begin) - 1, TASKS
+    if task == 0 or task == pieces:
+        return rows if task == pieces else 0
+    return min(rows, int(np.searchsorted(begin, begin[rows] * task // pieces)))
+
+
+@tasks
+def _scatter_piece(task, thread, x, order, begin, y):
+    for row in range(_first_row(begin, task), _first_row(begin, task + 1)):
+        target = y[row]
+        for place in range(begin[row], begin[row + 1]):
+            source = x[order[place]]
+            for d in range(len(target)):
+                target[d] += source[d]
+
+
+@jit
+def _scatter(x: Array, order: Array, begin: Array, y: Array, team: int) -> None:
+    _scatter_piece(team, TASKS, (x, order, begin, y))
+
+
+@tasks
+def _scatter_max_piece(task, thread, x, order, begin, y, winners):
+    for row in range(_first_row(begin, task), _first_row(begin, task + 1)):
+        target, winner = y[row], winners[row]
+        for place in range(begin[row], begin[row + 1]):
+            source = x[order[place]]
+            for d in range(len(target)):
+                larger = source[d] > target[d] or (source[d] != source[d] and target[d] == target[d])
+                if place == begin[row] or larger:
+                    target[d] = source[d]
+                    winner[d] = order[place]
+
+
+@jit
+def _scatter_max(x: Array, order: Array, begin: Array, y: Array, winners: Array, team: int) -> None:
+    _scatter_max_piece(team, TASKS, (x, order, begin, y, winners))
