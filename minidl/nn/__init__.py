@@ -4,7 +4,8 @@ from minidl.nn import init, utils
 from minidl.nn.activation import ReLU, Sigmoid, Tanh
 from minidl.nn.batchnorm import BatchNorm1d, BatchNorm2d
 from minidl.nn.containers import Sequential
-from minidl.nn.conv import Conv2d
+from minidl.nn.conv import Conv1d, Conv2d
+from minidl.nn.conv_transpose import ConvTranspose2d
 from minidl.nn.dropout import AlphaDropout, Dropout, Dropout2d
 from minidl.nn.exponential_units import CELU, ELU, SELU, Softplus
 from minidl.nn.flatten import Flatten
@@ -16,13 +17,16 @@ from minidl.nn.loss_classes import CrossEntropyLoss, MultiMarginLoss, NLLLoss
 from minidl.nn.loss_distribution import KLDivLoss, PoissonNLLLoss
 from minidl.nn.loss_regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss
 from minidl.nn.module import Module, watch_forward
+from minidl.nn.padding import CircularPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 from minidl.nn.parameter import Parameter
+from minidl.nn.pixel_shuffle import PixelShuffle, PixelUnshuffle
 from minidl.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from minidl.nn.rectifiers import LeakyReLU, PReLU, ReLU6, Threshold
 from minidl.nn.shrinkers import Hardshrink, Softshrink, Tanhshrink
 from minidl.nn.similarity import CosineEmbeddingLoss, CosineSimilarity
 from minidl.nn.softmax import LogSoftmax, Softmax, Softmin
 from minidl.nn.squashers import Hardsigmoid, Hardtanh, LogSigmoid, Softsign
+from minidl.nn.upsample import Upsample
 
 __all__ = [
     "CELU",
@@ -37,7 +41,10 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "CircularPad2d",
+    "Conv1d",
     "Conv2d",
+    "ConvTranspose2d",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
@@ -65,9 +72,13 @@ __all__ = [
     "NLLLoss",
     "PReLU",
     "Parameter",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "PoissonNLLLoss",
     "ReLU",
     "ReLU6",
+    "ReflectionPad2d",
+    "ReplicationPad2d",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -81,6 +92,8 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Upsample",
+    "ZeroPad2d",
     "init",
     "utils",
     "watch_forward",
