@@ -142,7 +142,9 @@ PUBLIC = {
     "CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid LogSoftmax "
     "Mish PReLU ReLU6 SELU SiLU Softmin Softplus Softshrink Softsign Tanhshrink Threshold "
     "BCELoss CosineEmbeddingLoss CosineSimilarity HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss "
-    "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss AlphaDropout Dropout2d",
+    "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss AlphaDropout Dropout2d "
+    "CircularPad2d Conv1d ConvTranspose2d PixelShuffle PixelUnshuffle ReflectionPad2d ReplicationPad2d "
+    "Upsample ZeroPad2d",
     "minidl.nn.utils": "clip_grad_norm_ clip_grad_value_ get_total_norm",
     "minidl.optim": "ASGD Adadelta Adagrad Adam AdamW Adamax NAdam Optimizer RAdam RMSprop Rprop SGD "
     "lr_scheduler",

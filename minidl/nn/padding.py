@@ -79,8 +79,7 @@ def unpad(dy: Array, input_shape: tuple[int, ...], border: Border, mode: str) ->
         dx[seen] = dy[inside]
         return dx
     dy = dy.copy()
-    # the corners are copies of copies, so the columns go first
-    for axis, strip, source in reversed(list(_strips(input_shape, border, mode))):
+    for axis, strip, source in _strips(input_shape, border, mode):
         shown, pixels = dy[strip], dy[source]
         if mode == "replicate":
             pixels += shown.sum(axis=axis, keepdims=True)

@@ -160,7 +160,8 @@ def _matrix(have: int, want: int, step: float, mode: str, align_corners: bool) -
 def _transposed(places: Array, weights: Array, have: int) -> tuple[Array, Array]:
     """Which new pixels each of `have` old ones is in, and with which weights: columns of the matrix.
 
-    Where one is in fewer than another, the first of its own is read again, with weight 0.
+    Where an old one is in fewer than another, its first is read again, and its weight shared out in halves: a
+    weight of 0 would turn ∞ to NaN.
     """
     taps, want = places.shape
     used = weights.reshape(-1) != 0
@@ -169,8 +170,11 @@ def _transposed(places: Array, weights: Array, have: int) -> tuple[Array, Array]
     old, new, weight = old[order], new[order], weight[order]
     counts = np.bincount(old, minlength=have)
     number = np.arange(old.size) - (np.cumsum(counts) - counts)[old]  # 0, 1, … among those of one old pixel
-    back, shares = np.zeros((2, int(counts.max()), have))
-    back[:, old[number == 0]] = new[number == 0]
+    most, first = int(counts.max()), number == 0
+    back, shares = np.zeros((2, most, have))
+    back[:, old[first]] = new[first]
+    shares[:, old[first]] = weight[first] * 0.5 ** np.arange(most, 0, -1)[:, None]
+    weight[first] *= 0.5 ** (most - counts[old[first]])
     back[number, old], shares[number, old] = new, weight
     return back.astype(np.intp), shares
 
