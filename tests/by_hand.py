@@ -109,16 +109,21 @@ def border_of_zeros():
 def border_of_mirrors():
     y = [[[[6, 5, 4, 5, 6], [3, 2, 1, 2, 3], [6, 5, 4, 5, 6]]]]
     both_ways(nn.ReflectionPad2d((2, 0, 1, 0)), IMAGE, y, [[[[1, 2, 2], [2, 4, 4]]]])
+    y = [[[[1, 2, 3, 2, 1], [4, 5, 6, 5, 4], [1, 2, 3, 2, 1]]]]
+    both_ways(nn.ReflectionPad2d((0, 2, 0, 1)), IMAGE, y, [[[[4, 4, 2], [2, 2, 1]]]])
 
 
 def border_of_edges():
     y = [[[[1, 1, 2, 3], [4, 4, 5, 6], [4, 4, 5, 6], [4, 4, 5, 6]]]]
     both_ways(nn.ReplicationPad2d((1, 0, 0, 2)), IMAGE, y, [[[[2, 1, 1], [6, 3, 3]]]])
+    both_ways(nn.ReplicationPad2d((0, 1, 0, 0)), IMAGE, [[[[1, 2, 3, 3], [4, 5, 6, 6]]]], [[[[1, 1, 2]] * 2]])
 
 
 def border_of_tiles():
     y = [[[[5, 6, 4, 5, 6], [2, 3, 1, 2, 3], [5, 6, 4, 5, 6]]]]
     both_ways(nn.CircularPad2d((2, 0, 1, 0)), IMAGE, y, [[[[1, 2, 2], [2, 4, 4]]]])
+    y = [[[[1, 2, 3, 1], [4, 5, 6, 4], [1, 2, 3, 1]]]]
+    both_ways(nn.CircularPad2d((0, 1, 0, 1)), IMAGE, y, [[[[4, 2, 2], [2, 1, 1]]]])
 
 
 def channels_become_pixels():

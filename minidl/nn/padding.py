@@ -51,13 +51,13 @@ def pad(x: Array, border: Border, mode: str) -> Array:
     inside, seen = _inside(x.shape, border)
     shape = (*x.shape[:-2], *padded_size(x.shape, border))
     if mode == "zeros":
-        y = np.zeros_like(x, shape=shape)
+        y = np.zeros_like(x, order="C", shape=shape)
         y[inside] = x[seen]
         return y
-    y = np.empty_like(x, shape=shape)
+    y = np.empty_like(x, order="C", shape=shape)
     y[inside] = x
-    for axis, strip, source in _strips(x.shape, border, mode):
-        y[strip] = np.flip(y[source], axis) if mode == "reflect" else y[source]
+    for line, source in _lines(x.shape, border, mode):
+        y[line] = y[source]
     return y
 
 
@@ -75,16 +75,13 @@ def unpad(dy: Array, input_shape: tuple[int, ...], border: Border, mode: str) ->
     """
     inside, seen = _inside(input_shape, border)
     if mode == "zeros":
-        dx = np.zeros_like(dy, shape=input_shape)
+        dx = np.zeros_like(dy, order="C", shape=input_shape)
         dx[seen] = dy[inside]
         return dx
     dy = dy.copy()
-    for axis, strip, source in _strips(input_shape, border, mode):
-        shown, pixels = dy[strip], dy[source]
-        if mode == "replicate":
-            pixels += shown.sum(axis=axis, keepdims=True)
-        else:
-            pixels += np.flip(shown, axis) if mode == "reflect" else shown
+    for line, source in _lines(input_shape, border, mode):
+        pixels = dy[source]
+        pixels += dy[line]
     return dy[inside].copy()
 
 
@@ -98,23 +95,21 @@ def _inside(shape: Sequence[int], border: Border) -> tuple[Any, Any]:
     return (..., *inside), (..., *seen)
 
 
-def _strips(shape: Sequence[int], border: Border, mode: str) -> Iterator[tuple[int, Any, Any]]:
-    """The dimension, the place of a strip of the border, and of the pixels that it shows, rows first.
+def _lines(shape: Sequence[int], border: Border, mode: str) -> Iterator[tuple[Any, Any]]:
+    """Each line of the border and the line that it shows, both as places in the padded image.
 
-    Both are places in the padded image. The columns are as high as that, so they fill the corners.
+    Rows come first. Columns are as high as the padded image, so they fill the corners.
     """
     for axis, before, after in ((-2, *border[2:]), (-1, *border[:2])):
-        begin, end = before, before + shape[axis]
-        above, below = {
-            "reflect": (slice(begin + 1, begin + 1 + before), slice(end - 1 - after, end - 1)),
-            "replicate": (slice(begin, begin + 1), slice(end - 1, end)),
-            "circular": (slice(end - before, end), slice(begin, begin + after)),
-        }[mode]
-        rest = (slice(None),) * (-axis - 1)
-        if before:
-            yield axis, (..., slice(0, begin), *rest), (..., above, *rest)
-        if after:
-            yield axis, (..., slice(end, end + after), *rest), (..., below, *rest)
+        last, rest = shape[axis] - 1, (slice(None),) * (-axis - 1)
+        for place in (*range(-before, 0), *range(last + 1, last + 1 + after)):
+            if mode == "reflect":
+                shown = -place if place < 0 else 2 * last - place
+            elif mode == "replicate":
+                shown = 0 if place < 0 else last
+            else:
+                shown = place % (last + 1)
+            yield (..., place + before, *rest), (..., shown + before, *rest)
 
 
 def padded_size(shape: Sequence[int], border: Border) -> tuple[int, int]:
