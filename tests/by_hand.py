@@ -35,6 +35,143 @@ def grouped_convolution():
     np.testing.assert_array_equal(layer(np.array([1.0, 10.0]).reshape(1, 2, 1, 1)).ravel(), [2, 50])
 
 
+def convolution_of_a_signal():
+    layer = nn.Conv1d(1, 1, 2, 2, 1, bias=False).double()
+    layer.load_state_dict({"weight": np.array([[[1.0, 10.0]]])})
+    np.testing.assert_array_equal(layer(np.array([[[1.0, 2.0, 3.0]]])), [[[10, 32]]])  # 0 1, 2 3
+    np.testing.assert_array_equal(layer.backward(np.array([[[5.0, 7.0]]])), [[[50, 7, 70]]])
+    np.testing.assert_array_equal(layer.weight.grad, [[[14, 26]]])
+
+
+def convolution_that_keeps_the_size():
+    # two taps need one more pixel, and it stands at the end
+    layer = nn.Conv2d(1, 1, (1, 2), padding="same", bias=False).double()
+    layer.load_state_dict({"weight": np.array([[[[1.0, 10.0]]]])})
+    np.testing.assert_array_equal(layer(np.array([[[[1.0, 2.0, 3.0]]]])), [[[[21, 32, 3]]]])
+    np.testing.assert_array_equal(layer.backward(np.array([[[[1.0, 2.0, 3.0]]]])), [[[[1, 12, 23]]]])
+
+
+def convolution_of_borders():
+    x = np.array([[[1.0, 2.0, 4.0]]])  # with two more on each side, dx counts how often each is shown
+    for mode, y, dx in (
+        ("zeros", [0, 0, 1, 2, 4, 0, 0], [1, 1, 1]),
+        ("reflect", [4, 2, 1, 2, 4, 2, 1], [2, 3, 2]),
+        ("replicate", [1, 1, 1, 2, 4, 4, 4], [3, 1, 3]),
+        ("circular", [2, 4, 1, 2, 4, 1, 2], [2, 3, 2]),
+    ):
+        layer = nn.Conv1d(1, 1, 1, padding=2, bias=False, padding_mode=mode).double()
+        layer.load_state_dict({"weight": np.array([[[3.0]]])})
+        np.testing.assert_array_equal(layer(x), [[3 * np.array(y)]])
+        np.testing.assert_array_equal(layer.backward(np.ones((1, 1, 7))), [[3 * np.array(dx)]])
+        np.testing.assert_array_equal(layer.weight.grad, [[[sum(y)]]])
+
+
+def stamps():
+    # the stamp 1 2 3 at every second place, one pixel cut off on each side: 1 2 3+10 20 30 without its ends
+    layer = nn.ConvTranspose2d(1, 1, (1, 3), (1, 2), (0, 1)).double()
+    layer.load_state_dict({"weight": np.array([[[[1.0, 2.0, 3.0]]]]), "bias": np.array([0.5])})
+    x = np.array([[[[1.0, 10.0]]]])
+    np.testing.assert_array_equal(layer(x), [[[[2.5, 13.5, 20.5]]]])
+    np.testing.assert_array_equal(layer.backward(np.array([[[[1.0, 10.0, 100.0]]]])), [[[[32, 210]]]])
+    np.testing.assert_array_equal(layer.weight.grad, [[[[100, 1001, 10]]]])
+    np.testing.assert_array_equal(layer.bias.grad, [111])
+    np.testing.assert_array_equal(layer(x, output_size=(1, 4)), [[[[2.5, 13.5, 20.5, 30.5]]]])
+    layer.output_padding = (0, 1)
+    np.testing.assert_array_equal(layer(x), [[[[2.5, 13.5, 20.5, 30.5]]]])
+
+
+def stamps_that_reach_into_the_padding():
+    # 1 and 10 with gaps are 1 10 2 20; without its ends 10 2; output_padding asks for one more, 20
+    layer = nn.ConvTranspose2d(1, 1, (1, 2), 1, (0, 1), (0, 1), dilation=(1, 2), bias=False).double()
+    layer.load_state_dict({"weight": np.array([[[[1.0, 2.0]]]])})
+    np.testing.assert_array_equal(layer(np.array([[[[1.0, 10.0]]]])), [[[[10, 2, 20]]]])
+    np.testing.assert_array_equal(layer.backward(np.array([[[[1.0, 10.0, 100.0]]]])), [[[[20, 201]]]])
+    np.testing.assert_array_equal(layer.weight.grad, [[[[10, 1010]]]])
+
+
+def stamps_of_groups():
+    layer = nn.ConvTranspose2d(2, 4, 1, groups=2, bias=False).double()  # (C_in, C_out / G, 1, 1)
+    layer.load_state_dict({"weight": np.array([1.0, 2.0, 3.0, 4.0]).reshape(2, 2, 1, 1)})
+    y = layer(np.array([1.0, 10.0]).reshape(1, 2, 1, 1))
+    np.testing.assert_array_equal(y.ravel(), [1, 2, 30, 40])
+
+
+IMAGE = [[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]]
+
+
+def border_of_zeros():
+    both_ways(
+        nn.ZeroPad2d((1, 0, 0, 1)), IMAGE, [[[[0, 1, 2, 3], [0, 4, 5, 6], [0] * 4]]], np.ones((1, 1, 2, 3))
+    )
+    both_ways(nn.ZeroPad2d((-1, 1, 0, -1)), IMAGE, [[[[2, 3, 0]]]], [[[[0, 1, 1], [0, 0, 0]]]])
+
+
+def border_of_mirrors():
+    y = [[[[6, 5, 4, 5, 6], [3, 2, 1, 2, 3], [6, 5, 4, 5, 6]]]]
+    both_ways(nn.ReflectionPad2d((2, 0, 1, 0)), IMAGE, y, [[[[1, 2, 2], [2, 4, 4]]]])
+    y = [[[[1, 2, 3, 2, 1], [4, 5, 6, 5, 4], [1, 2, 3, 2, 1]]]]
+    both_ways(nn.ReflectionPad2d((0, 2, 0, 1)), IMAGE, y, [[[[4, 4, 2], [2, 2, 1]]]])
+
+
+def border_of_edges():
+    y = [[[[1, 1, 2, 3], [4, 4, 5, 6], [4, 4, 5, 6], [4, 4, 5, 6]]]]
+    both_ways(nn.ReplicationPad2d((1, 0, 0, 2)), IMAGE, y, [[[[2, 1, 1], [6, 3, 3]]]])
+    both_ways(nn.ReplicationPad2d((0, 1, 0, 0)), IMAGE, [[[[1, 2, 3, 3], [4, 5, 6, 6]]]], [[[[1, 1, 2]] * 2]])
+
+
+def border_of_tiles():
+    y = [[[[5, 6, 4, 5, 6], [2, 3, 1, 2, 3], [5, 6, 4, 5, 6]]]]
+    both_ways(nn.CircularPad2d((2, 0, 1, 0)), IMAGE, y, [[[[1, 2, 2], [2, 4, 4]]]])
+    y = [[[[1, 2, 3, 1], [4, 5, 6, 4], [1, 2, 3, 1]]]]
+    both_ways(nn.CircularPad2d((0, 1, 0, 1)), IMAGE, y, [[[[4, 2, 2], [2, 1, 1]]]])
+
+
+def channels_become_pixels():
+    layer = nn.PixelShuffle(2)
+    x = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0], [4.0, 40.0]]).reshape(1, 4, 1, 2)
+    y = np.array([[1, 2, 10, 20], [3, 4, 30, 40]]).reshape(1, 1, 2, 4)
+    np.testing.assert_array_equal(layer(x), y)
+    np.testing.assert_array_equal(layer.backward(y * 1.0), x)
+
+
+def pixels_become_channels():
+    layer = nn.PixelUnshuffle(2)
+    x = np.array([[1.0, 2.0, 10.0, 20.0], [3.0, 4.0, 30.0, 40.0]]).reshape(1, 1, 2, 4)
+    y = np.array([[1, 10], [2, 20], [3, 30], [4, 40]]).reshape(1, 4, 1, 2)
+    np.testing.assert_array_equal(layer(x), y)
+    np.testing.assert_array_equal(layer.backward(y * 1.0), x)
+
+
+def nearest_pixels():
+    both_ways(nn.Upsample(size=(1, 5)), [[[[1.0, 2.0, 4.0]]]], [[[[1, 1, 2, 2, 4]]]], [[[[2, 2, 1]]]])
+    exact = nn.Upsample(size=(1, 5), mode="nearest-exact")  # the middles are at 0.3, 0.9, 1.5, 2.1, 2.7
+    both_ways(exact, [[[[1.0, 2.0, 4.0]]]], [[[[1, 1, 2, 4, 4]]]], [[[[2, 1, 2]]]])
+    # with the factor 1.7 the places are i / 1.7 = 0, 0.59, 1.18, 1.76, 2.35; with 5/3, i · 0.6
+    both_ways(
+        nn.Upsample(scale_factor=(1, 1.7)), [[[[1.0, 2.0, 4.0]]]], [[[[1, 1, 2, 2, 4]]]], [[[[2, 2, 1]]]]
+    )
+    both_ways(
+        nn.Upsample(scale_factor=(1, 0.4)), [[[[1.0, 2, 4, 8, 16]]]], [[[[1, 4]]]], [[[[1, 0, 1, 0, 0]]]]
+    )
+
+
+def mixed_pixels():
+    # at −¼ (the edge's), ¼, ¾ and 1¼ (the edge's)
+    double = nn.Upsample(scale_factor=2, mode="bilinear")
+    rows = [[0, 2, 6, 8], [2, 4, 8, 10], [6, 8, 12, 14], [8, 10, 14, 16]]
+    both_ways(double, [[[[0.0, 8.0], [8.0, 16.0]]]], [[rows]], [[[[4, 4], [4, 4]]]])
+    corners = nn.Upsample(size=(1, 5), mode="bilinear", align_corners=True)  # at 0, ½, 1, 1½, 2
+    both_ways(corners, [[[[0.0, 8.0, 2.0]]]], [[[[0, 4, 8, 5, 2]]]], [[[[1.5, 2, 1.5]]]])
+    # at (i + ½) / 2.5 − ½ = −0.3, 0.1, 0.5, 0.9, 1.3; recomputed, from 2 to 5, it is the same
+    factor = nn.Upsample(scale_factor=(1, 2.5), mode="bilinear")
+    both_ways(factor, [[[[0.0, 10.0]]]], [[[[0, 1, 5, 9, 10]]]], [[[[2.5, 2.5]]]])
+    # from 3 to ⌊3 · 1.5⌋ = 4: at (i + ½) / 1.5 − ½ = −⅙, ½, 1⅙, 1⅚; recomputed at −⅛, ⅝, 1⅜, 2⅛
+    factor = nn.Upsample(scale_factor=(1, 1.5), mode="bilinear")
+    both_ways(factor, [[[[0.0, 24.0, 0.0]]]], [[[[0, 12, 20, 4]]]], [[[[1.5, 1.5, 1]]]])
+    factor = nn.Upsample(scale_factor=(1, 1.5), mode="bilinear", recompute_scale_factor=True)
+    both_ways(factor, [[[[0.0, 24.0, 0.0]]]], [[[[0, 15, 15, 0]]]], [[[[1.375, 1.25, 1.375]]]])
+
+
 def max_pool_of_negative_numbers():
     y = nn.MaxPool2d(2, 1, 1)(np.array([[[[-3.0, -1.0], [-2.0, -4.0]]]]))
     np.testing.assert_array_equal(y[0, 0], [[-3, -1, -1], [-2, -1, -1], [-2, -2, -4]])
@@ -515,7 +652,16 @@ def weighted_bag():
 
 BY_HAND = {
     nn.Linear: [linear],
-    nn.Conv2d: [convolution, dilated_convolution, grouped_convolution],
+    nn.Conv1d: [convolution_of_a_signal, convolution_of_borders, convolution_that_keeps_the_size],
+    nn.Conv2d: [convolution, dilated_convolution, grouped_convolution, convolution_that_keeps_the_size],
+    nn.ConvTranspose2d: [stamps, stamps_of_groups, stamps_that_reach_into_the_padding],
+    nn.ZeroPad2d: [border_of_zeros],
+    nn.ReflectionPad2d: [border_of_mirrors],
+    nn.ReplicationPad2d: [border_of_edges],
+    nn.CircularPad2d: [border_of_tiles],
+    nn.PixelShuffle: [channels_become_pixels],
+    nn.PixelUnshuffle: [pixels_become_channels],
+    nn.Upsample: [nearest_pixels, mixed_pixels],
     nn.MaxPool2d: [max_pool_of_negative_numbers],
     nn.AvgPool2d: [average_with_and_without_padding, average_over_the_end],
     nn.AdaptiveAvgPool2d: [adaptive_windows],

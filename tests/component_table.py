@@ -280,6 +280,163 @@ def _dropouts() -> list[Sample]:
     ]
 
 
+def _convolutions() -> list[Sample]:
+    """Convolutions of signals, padding of every kind, and the ways to make images larger."""
+    signal_wrong = (
+        wrong(2, 5, 8, says=("Conv1d(4, 6)", "(N, 4, L)")),
+        wrong(2, 4, 8, 9, says=("Conv1d(4, 6)", "(N, 4, L)")),
+        wrong(2, 4, 0, says=("Conv1d(4, 6)", "length", "3")),
+    )
+    transposed_wrong = (
+        wrong(2, 5, 8, 9, says=("ConvTranspose2d(4, 6)", "(N, 4, H, W)")),
+        wrong(4, 8, 9, says=("ConvTranspose2d(4, 6)", "(N, 4, H, W)")),
+        wrong(2, 4, 0, 9, says=("ConvTranspose2d(4, 6)", "pixels")),
+    )
+
+    def no_image(name):
+        return wrong(8, 9, says=(name, "(*, C, H, W)"))
+
+    def too_small(name, mode, *shape):
+        return wrong(*shape, says=(name, mode, "at least"))
+
+    return [
+        same("Conv1d", 4, 6, 3, inputs=normal(4, 8), wrong=signal_wrong),
+        same("Conv1d", 4, 6, 4, 2, 2, 2, 2, inputs=normal(4, 9), how={"bias": False}),
+        same("Conv1d", 4, 8, 3, inputs=normal(4, 8), how={"groups": 4, "padding": "same"}),
+        same("Conv1d", 4, 6, 4, inputs=normal(4, 8), how={"padding": "same", "padding_mode": "circular"}),
+        same("Conv1d", 4, 6, 3, 2, (2,), inputs=normal(4, 7), how={"padding_mode": "reflect"}),
+        same("Conv2d", 4, 6, (2, 3), inputs=normal(4, 5, 6), how={"padding": "same"}),
+        same("Conv2d", 4, 6, (4, 2), inputs=normal(4, 5, 6), how={"padding": "same", "dilation": (1, 3)}),
+        same("Conv2d", 4, 6, 3, 2, inputs=normal(4, 5, 6), how={"padding": "valid", "groups": 2}),
+        same(
+            "Conv2d",
+            4,
+            6,
+            (2, 3),
+            (2, 1),
+            (1, 2),
+            inputs=normal(4, 5, 6),
+            how={"padding_mode": "reflect"},
+            wrong=(wrong(2, 4, 5, 2, says=("Conv2d(4, 6)", "at least 3", "reflect")),),
+        ),
+        same("Conv2d", 4, 6, 3, 1, (3, 1), inputs=normal(4, 2, 5), how={"padding_mode": "replicate"}),
+        same(
+            "Conv2d",
+            4,
+            6,
+            (3, 4),
+            inputs=normal(4, 3, 5),
+            how={"padding": "same", "padding_mode": "circular", "groups": 2},
+        ),
+        same("ConvTranspose2d", 4, 6, 3, inputs=normal(4, 3, 2), wrong=transposed_wrong),
+        same(
+            "ConvTranspose2d",
+            4,
+            6,
+            (4, 2),
+            (2, 3),
+            (1, 0),
+            (1, 2),
+            2,
+            inputs=normal(4, 3, 2),
+            how={"bias": False},
+        ),
+        same(  # an output_padding that is larger than the stride, and what padding cut off comes back
+            "ConvTranspose2d", 4, 6, (2, 3), (3, 1), 1, (1, 2), 1, True, (2, 3), inputs=normal(4, 2, 3)
+        ),
+        same(
+            "ConvTranspose2d",
+            4,
+            4,
+            3,
+            2,
+            1,
+            1,
+            4,
+            inputs=normal(4, 3, 2),
+            wrong=(wrong(2, 4, 3, 0, says=("ConvTranspose2d(4, 4)", "pixels")),),
+        ),
+        same(
+            "ZeroPad2d",
+            2,
+            inputs=normal(4, 3, 5),
+            wrong=(no_image("ZeroPad2d"),),
+        ),
+        same(
+            "ZeroPad2d",
+            (-1, 2, 3, -2),
+            inputs=normal(4, 3, 5),
+            wrong=(too_small("ZeroPad2d", "zeros", 2, 4, 1, 5),),
+            swallows_nan="the first pixel is cut off",
+        ),
+        same(
+            "ReflectionPad2d",
+            (4, 1, 0, 2),
+            inputs=normal(4, 3, 5),
+            wrong=(no_image("ReflectionPad2d"), too_small("ReflectionPad2d", "reflect", 2, 4, 2, 5)),
+        ),
+        same("ReflectionPad2d", 2, inputs=normal(4, 3, 5)),
+        same(
+            "ReplicationPad2d",
+            (4, 1, 0, 6),
+            inputs=normal(4, 3, 5),
+            wrong=(no_image("ReplicationPad2d"), too_small("ReplicationPad2d", "replicate", 2, 4, 0, 5)),
+        ),
+        same(
+            "CircularPad2d",
+            (5, 1, 2, 3),
+            inputs=normal(4, 3, 5),
+            wrong=(no_image("CircularPad2d"), too_small("CircularPad2d", "circular", 2, 4, 2, 5)),
+        ),
+        same(
+            "PixelShuffle",
+            2,
+            inputs=normal(12, 2, 5),
+            wrong=(
+                no_image("PixelShuffle"),
+                wrong(2, 6, 4, 5, says=("PixelShuffle", "upscale_factor² = 4")),
+            ),
+        ),
+        same("PixelShuffle", 3, inputs=normal(2, 9, 2, 1)),
+        Sample(lambda: nn.PixelShuffle(1), normal(2, 3, 4), "PixelShuffle of nothing"),
+        Sample(  # PyTorch gives a batch of none the shape that it came in
+            lambda: nn.PixelUnshuffle(2),
+            normal(3, 4, 6),
+            wrong=(
+                no_image("PixelUnshuffle"),
+                wrong(2, 3, 4, 5, says=("PixelUnshuffle", "downscale_factor = 2")),
+            ),
+            torch=lambda: torch_nn().PixelUnshuffle(2),
+        ),
+        *(
+            same(
+                "Upsample",
+                inputs=normal(4, 3, 5),
+                how=how,
+                wrong=(wrong(4, 3, 5, says=("Upsample", "(N, C, H, W)")),),
+                swallows_nan="" if how.get("scale_factor") != 0.4 else "the first pixel is passed over",
+            )
+            for how in (
+                {"scale_factor": 2},
+                {"size": (5, 4)},
+                {"scale_factor": (1.7, 0.6)},
+                {"scale_factor": 1.7, "recompute_scale_factor": True},
+                {"size": 7, "mode": "nearest-exact"},
+                {"scale_factor": 2, "mode": "bilinear"},
+                {"scale_factor": (2.3, 0.7), "mode": "bilinear", "align_corners": False},
+                {"scale_factor": (2.3, 0.7), "mode": "bilinear", "recompute_scale_factor": True},
+                {"size": (7, 1), "mode": "bilinear", "align_corners": True},
+                {"scale_factor": (1.2, 2.1), "mode": "nearest"},
+            )
+        ),
+        Sample(
+            lambda: nn.Upsample(scale_factor=0.3),
+            normal(4, 5, 4),
+            wrong=(wrong(2, 4, 3, 5, says=("Upsample", "0×1")),),
+        ),
+    ]
+
+
 def _activations() -> list[Sample]:
     steps, wide = spaced(4, 5), spaced(4, 5, apart=0.25)  # wide reaches ±7
     return [
@@ -803,10 +960,17 @@ def _embeddings() -> list[Sample]:
 
 SAMPLES = [
     *_layers(),
+
+
+SAMPLES = [
+    *_layers(),
+    *_convolutions(),
     *_dropouts(),
     *_activations(),
     *_losses(),
     *_more_losses(),
     *_networks(),
     *_embeddings(),
+
+
 ]

@@ -13,6 +13,7 @@ IDS = [f"{i:02}-{sample}".replace("\n", " ")[:80] for i, sample in enumerate(SAM
 
 
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")  # PyTorch's KLDivLoss means to change
+@pytest.mark.filterwarnings("ignore:Using padding='same'")  # PyTorch tells that it pads one side by a copy
 @pytest.mark.parametrize("check", list(CHECKS))
 @pytest.mark.parametrize("sample", SAMPLES, ids=IDS)
 def test_component(sample, check):

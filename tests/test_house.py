@@ -138,14 +138,15 @@ PUBLIC = {
     "metrics models nn optim set_num_threads testing to_device to_host train "
     "use_backend",
     "minidl.nn": "AdaptiveAvgPool2d AlphaDropout AvgPool2d BCELoss BCEWithLogitsLoss BatchNorm1d "
-    "BatchNorm2d Bilinear CELU Conv2d CosineEmbeddingLoss CosineSimilarity "
-    "CrossEntropyLoss Dropout Dropout2d ELU Embedding EmbeddingBag Flatten GELU GLU "
-    "Hardshrink Hardsigmoid Hardswish Hardtanh HingeEmbeddingLoss HuberLoss Identity "
-    "KLDivLoss L1Loss LeakyReLU Linear LogSigmoid LogSoftmax MSELoss MaxPool2d Mish "
-    "Module MultiMarginLoss NLLLoss PReLU Parameter PoissonNLLLoss ReLU ReLU6 "
-    "RowSparse SELU Sequential SiLU Sigmoid SmoothL1Loss SoftMarginLoss Softmax "
-    "Softmin Softplus Softshrink Softsign Tanh Tanhshrink Threshold Unflatten init "
-    "utils watch_forward",
+    "BatchNorm2d Bilinear CELU CircularPad2d Conv1d Conv2d ConvTranspose2d "
+    "CosineEmbeddingLoss CosineSimilarity CrossEntropyLoss Dropout Dropout2d ELU "
+    "Embedding EmbeddingBag Flatten GELU GLU Hardshrink Hardsigmoid Hardswish "
+    "Hardtanh HingeEmbeddingLoss HuberLoss Identity KLDivLoss L1Loss LeakyReLU Linear "
+    "LogSigmoid LogSoftmax MSELoss MaxPool2d Mish Module MultiMarginLoss NLLLoss "
+    "PReLU Parameter PixelShuffle PixelUnshuffle PoissonNLLLoss ReLU ReLU6 "
+    "ReflectionPad2d ReplicationPad2d RowSparse SELU Sequential SiLU Sigmoid "
+    "SmoothL1Loss SoftMarginLoss Softmax Softmin Softplus Softshrink Softsign Tanh "
+    "Tanhshrink Threshold Unflatten Upsample ZeroPad2d init utils watch_forward",
     "minidl.nn.utils": "clip_grad_norm_ clip_grad_value_ get_total_norm",
     "minidl.optim": "ASGD Adadelta Adagrad Adam AdamW Adamax LBFGS NAdam Optimizer RAdam RMSprop "
     "Rprop SGD SparseAdam lr_scheduler swa_utils",

@@ -32,7 +32,8 @@ from minidl.kernels import (
 )
 from minidl.kernels import loss as loss_kernels
 from minidl.kernels.registry import KERNELS, use_backend
-from minidl.nn import batchnorm, loss, shrinkers
+from minidl.nn import batchnorm, loss, padding, pixel_shuffle, shrinkers, upsample
+from minidl.nn import conv as layers_conv
 from minidl.nn.embedding import Table
 from minidl.testing import CHECKS, Bug, planted
 
@@ -119,7 +120,31 @@ LAYER_BUGS = [
     (nn.BatchNorm1d, Bug("cumulative average is off by one", batchnorm._BatchNorm, "_track", "1 / int(self.num_batches_tracked)", "1 / (1 + int(self.num_batches_tracked))")),
     (nn.BatchNorm1d, Bug("eval moves the running statistics", batchnorm._BatchNorm, "forward", "            y = kernels.batch_norm_fixed(x, mean, var, gamma, beta, self.eps)", "            y = kernels.batch_norm_fixed(x, mean, var, gamma, beta, self.eps); self._track(x.mean(axis=0), x.var(axis=0)) if x.ndim == 2 else None")),
     (nn.Conv2d, Bug("convolution's bias gradient misses an axis", nn.Conv2d, "backward", "kernels.sum_channels(dy)", "kernels.sum_channels(dy[:, :, 0])")),
-    (nn.Conv2d, Bug("the dilation stands for the padding on the way back", nn.Conv2d, "backward", "(self.stride, self.padding, self.dilation", "(self.stride, self.dilation, self.dilation")),
+    (nn.Conv2d, Bug("the dilation stands for the padding on the way back", nn.Conv2d, "backward", "x.shape, *self._how)", "x.shape, self._how[0], self._how[2], *self._how[2:])")),
+    (nn.Conv1d, Bug("the odd pixel of padding='same' comes first", nn.Conv1d, "_around", "(span // 2, span - span // 2)", "(span - span // 2, span // 2)")),
+    (nn.Conv1d, Bug("a border of zeros, whatever the mode", nn.Conv1d, "forward", "pad(x, self._border, self.padding_mode)", "pad(x, self._border, 'zeros')")),
+    (nn.Conv1d, Bug("a signal's border is always zeros", nn.Conv1d, "_share_padding", "self.padding_mode == \"zeros\"", "True")),
+    (nn.Conv1d, Bug("a signal's numbers run along its height", layers_conv, "_both", "(height, *sizes)[-2:]", "(*sizes, height)[:2]")),
+    (nn.Conv1d, Bug("a border's gradient is lost", nn.Conv1d, "backward", "dx = unpad(dx, shape, self._border, self.padding_mode)", "dx = unpad(dx, shape, self._border, 'zeros')")),
+    (nn.ConvTranspose2d, Bug("a transposed convolution takes its bias away", nn.ConvTranspose2d, "forward", "y += self.bias", "y -= self.bias")),
+    (nn.ConvTranspose2d, Bug("output_padding is lost", nn.ConvTranspose2d, "_canvas", "[least + more for", "[least + 0 * more for")),
+    (nn.ConvTranspose2d, Bug("padding is cut off on one side", nn.ConvTranspose2d, "_canvas", "size - 2 * cut", "size - cut")),
+    (nn.ConvTranspose2d, Bug("what padding cut off does not come back", nn.ConvTranspose2d, "_canvas", "(-left, width + left - w,", "(0, width - w,")),
+    (nn.ConvTranspose2d, Bug("a transposed convolution's bias counts the first row", nn.ConvTranspose2d, "backward", "kernels.sum_channels(dy)", "kernels.sum_channels(dy[:, :, :1])")),
+    (nn.ZeroPad2d, Bug("a border of ones", padding, "pad", "np.zeros_like(x, ", "np.ones_like(x, ")),
+    (nn.ZeroPad2d, Bug("what was cut off gets a gradient", padding, "unpad", "np.zeros_like(dy, ", "np.ones_like(dy, ")),
+    (nn.ReflectionPad2d, Bug("a mirror that repeats the edge", padding, "_lines", "-place if", "-place - 1 if")),
+    (nn.ReflectionPad2d, Bug("a mirror at the end that repeats the edge", padding, "_lines", "2 * last - place", "2 * last + 1 - place")),
+    (nn.ReplicationPad2d, Bug("the first edge on all sides", padding, "_lines", "0 if place < 0 else last", "0")),
+    (nn.CircularPad2d, Bug("a tile's own gradient is lost", padding, "unpad", "pixels += dy[line]", "pixels[...] = dy[line]")),
+    (nn.CircularPad2d, Bug("tiles that are one pixel off", padding, "_lines", "place % (last + 1)", "(place + 1) % (last + 1)")),
+    (nn.PixelShuffle, Bug("columns of pixels the other way round", pixel_shuffle, "_to_pixels", "x[..., j, :, :]", "x[..., r - 1 - j, :, :]")),
+    (nn.PixelUnshuffle, Bug("rows and columns of pixels change places", pixel_shuffle, "_to_channels", "n + 2, n + 4", "n + 4, n + 2")),
+    (nn.Upsample, Bug("pixels by their corners, not their middles", upsample, "_matrix", "(at + 0.5) * step - 0.5", "at * step")),
+    (nn.Upsample, Bug("pixels' shares change places", upsample, "_matrix", "np.stack([1 - share, share])", "np.stack([share, 1 - share])")),
+    (nn.Upsample, Bug("an old pixel's share is forgotten on the way back", upsample, "_transposed", "= new, weight", "= new, weight**0")),
+    (nn.Upsample, Bug("every factor is recomputed", nn.Upsample, "_sizes_and_steps", "is None or self.recompute_scale_factor", "is None or True")),
+    (nn.Upsample, Bug("rows go the columns' way", nn.Upsample, "backward", "_mix(_mix(dy, rows, -2), columns, -1)", "_mix(_mix(dy, columns, -2), rows, -1)")),
     (nn.Conv2d, Bug("unfold ignores the dilation", conv, "unfold", "::dh, ::dw]", "::1, ::1][..., : kernel_size[0], : kernel_size[1]]")),
     (nn.Conv2d, Bug("fold overwrites where windows overlap", conv, "fold", "columns] += patches", "columns] = patches")),
     (nn.Conv2d, Bug("fold forgets the padding", conv, "fold", "padded[:, :, ph : ph + height, pw : pw + width]", "padded[:, :, :height, :width]")),

@@ -9,7 +9,7 @@ import numpy as np
 
 from minidl.errors import ShapeError
 
-__all__ = ["Pair", "Size2d", "check_fits", "output_size", "output_sizes", "pair", "whole"]
+__all__ = ["Pair", "Size2d", "check_fits", "output_size", "output_sizes", "pair", "single", "whole"]
 
 Pair: TypeAlias = tuple[int, int]
 """(along the height, along the width)"""
@@ -39,6 +39,18 @@ def pair(value: Size2d, name: str, least: int = 0) -> Pair:
     if len(values) != 2:
         raise ValueError(f"{name}: expected an integer of at least {least}, or a pair of them, got {value!r}")
     return whole(values[0], name, least), whole(values[1], name, least)
+
+
+def single(value: Size2d, name: str, least: int = 0) -> tuple[int]:
+    """`value` for a length: `3` becomes `(3,)`.
+
+    Raises:
+        ValueError: it is no integer, alone or in a tuple, or below `least`.
+    """
+    values = tuple(value) if isinstance(value, tuple | list) else (value,)
+    if len(values) != 1:
+        raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
+    return (whole(values[0], name, least),)
 
 
 def output_size(
@@ -75,22 +87,23 @@ def output_sizes(
 def check_fits(
     who: str,
     input_shape: Sequence[int],
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair = (1, 1),
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int] = (1, 1),
     ceil_mode: bool = False,
 ) -> None:
-    """Refuse images that are smaller than one window.
+    """Refuse images (N, C, H, W), or signals (N, C, L), that are smaller than one window.
 
     Raises:
         ShapeError: it names `who`, what a window needs and what there is.
     """
-    sizes = output_sizes(input_shape, kernel_size, stride, padding, dilation, ceil_mode)
-    for axis, name in ((0, "height"), (1, "width")):
-        if sizes[axis] < 1:
-            span = dilation[axis] * (kernel_size[axis] - 1) + 1
+    names = ("height", "width") if len(kernel_size) == 2 else ("length",)
+    axes = zip(names, input_shape[2:], kernel_size, stride, padding, dilation, strict=True)
+    for name, size, kernel, step, pad, gap in axes:
+        if output_size(size, kernel, step, pad, gap, ceil_mode) < 1:
+            span = gap * (kernel - 1) + 1
             raise ShapeError(
                 f"{who}: expected an input whose {name}, with padding, is at least the kernel's {span}, "
-                f"got {input_shape[axis - 2]} + 2·{padding[axis]} in {tuple(input_shape)}"
+                f"got {size} + 2·{pad} in {tuple(input_shape)}"
             )

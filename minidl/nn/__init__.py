@@ -5,7 +5,8 @@ from minidl.nn.activation import ReLU, Sigmoid, Tanh
 from minidl.nn.batchnorm import BatchNorm1d, BatchNorm2d
 from minidl.nn.bilinear import Bilinear
 from minidl.nn.containers import Sequential
-from minidl.nn.conv import Conv2d
+from minidl.nn.conv import Conv1d, Conv2d
+from minidl.nn.conv_transpose import ConvTranspose2d
 from minidl.nn.dropout import AlphaDropout, Dropout, Dropout2d
 from minidl.nn.embedding import Embedding
 from minidl.nn.embedding_bag import EmbeddingBag
@@ -19,7 +20,9 @@ from minidl.nn.loss_classes import CrossEntropyLoss, MultiMarginLoss, NLLLoss
 from minidl.nn.loss_distribution import KLDivLoss, PoissonNLLLoss
 from minidl.nn.loss_regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss
 from minidl.nn.module import Module, watch_forward
+from minidl.nn.padding import CircularPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 from minidl.nn.parameter import Parameter
+from minidl.nn.pixel_shuffle import PixelShuffle, PixelUnshuffle
 from minidl.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from minidl.nn.rectifiers import LeakyReLU, PReLU, ReLU6, Threshold
 from minidl.nn.row_sparse import RowSparse
@@ -27,6 +30,7 @@ from minidl.nn.shrinkers import Hardshrink, Softshrink, Tanhshrink
 from minidl.nn.similarity import CosineEmbeddingLoss, CosineSimilarity
 from minidl.nn.softmax import LogSoftmax, Softmax, Softmin
 from minidl.nn.squashers import Hardsigmoid, Hardtanh, LogSigmoid, Softsign
+from minidl.nn.upsample import Upsample
 
 __all__ = [
     "CELU",
@@ -42,7 +46,10 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "Bilinear",
+    "CircularPad2d",
+    "Conv1d",
     "Conv2d",
+    "ConvTranspose2d",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
@@ -72,9 +79,13 @@ __all__ = [
     "NLLLoss",
     "PReLU",
     "Parameter",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "PoissonNLLLoss",
     "ReLU",
     "ReLU6",
+    "ReflectionPad2d",
+    "ReplicationPad2d",
     "RowSparse",
     "Sequential",
     "SiLU",
@@ -90,6 +101,8 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "Unflatten",
+    "Upsample",
+    "ZeroPad2d",
     "init",
     "utils",
     "watch_forward",

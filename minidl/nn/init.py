@@ -36,6 +36,8 @@ __all__ = [
 
 Rng = np.random.Generator
 Mode = Literal["fan_in", "fan_out"]
+ONE = ("linear", "conv1d", "conv2d", "conv_transpose2d", "sigmoid")
+"""What keeps the variance as it is."""
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -43,7 +45,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
     | nonlinearity | gain |
     |---|---|
-    | linear, conv1d, conv2d, sigmoid | 1 |
+    | linear, conv1d, conv2d, conv_transpose2d, sigmoid | 1 |
     | tanh | 5/3 |
     | relu | √2 |
     | leaky_relu | √(2 / (1 + slope²)), slope = `param` or 0.01 |
@@ -53,12 +55,12 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         ValueError: any other nonlinearity.
     """
     gains = {"tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}
-    if nonlinearity in ("linear", "conv1d", "conv2d", "sigmoid"):
+    if nonlinearity in ONE:
         return 1.0
     if nonlinearity == "leaky_relu":
         return math.sqrt(2.0 / (1 + (0.01 if param is None else param) ** 2))
     if nonlinearity not in gains:
-        known = ", ".join(["linear", "conv1d", "conv2d", "sigmoid", "leaky_relu", *gains])
+        known = ", ".join([*ONE, "leaky_relu", *gains])
         raise ValueError(f"calculate_gain: expected one of {known}, got {nonlinearity!r}")
     return gains[nonlinearity]
 

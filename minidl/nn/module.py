@@ -58,14 +58,14 @@ class Module:
 
     # ---------------------------------------------------------------- forward and backward
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run `forward`, and tell every watcher that `watch_forward` added."""
-        output = self.forward(*inputs)
+        output = self.forward(*inputs, **options)
         for watcher in _watchers:
             watcher(self, inputs, output)
         return output
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **options: Any) -> Any:
         """Compute the output, and `remember` what `backward` needs."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
@@ -113,7 +113,7 @@ class Module:
 
         Nobody changes the data to lower the loss, so in training this gradient is computed and thrown
         away; PyTorch leaves it out unless `x.requires_grad` is set. Inside the block `backward` returns
-        None where that saves work (a network whose first layer with parameters is a Linear or Conv2d).
+        None where that saves work (a network whose first layer with parameters is a Linear or a convolution).
         """
         layer = self._data_layer()
         if layer is None:

@@ -1,0 +1,213 @@
+"""Upsampling: images of another size, each new pixel read from the old ones near its place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from minidl.array import Array, place_of
+from minidl.errors import ShapeError
+from minidl.kernels.geometry import Pair, whole
+from minidl.nn.module import Module
+
+__all__ = ["Upsample"]
+
+Taps: TypeAlias = list[tuple[Array, Array | None]]
+"""How a row is made of another: `y = Σ weights · x[places]`, weights None where all are 1."""
+
+MODES = ("nearest", "nearest-exact", "bilinear")
+
+
+class Upsample(Module):
+    """Images of another size: `y = A x Bᵀ`; A (OH, H) and B (OW, W) say which pixels a new one is made of.
+
+    `nearest` repeats pixels: a row of A has a 1 at ⌊i·H/OH⌋ (`nearest-exact`: at ⌊(i + ½)·H/OH⌋, the pixel
+    below the new one's middle). `bilinear` mixes the two around (i + ½)·H/OH − ½, or with `align_corners`
+    around i·(H − 1)/(OH − 1), in proportion to how near they are. A and B are nearly all zeros, so no product
+    with them is ever taken.
+
+    Shape:
+        - input: (N, C, H, W)
+        - output: (N, C, OH, OW), `size`, or OH = ⌊H · scale_factor⌋
+
+    Args:
+        size: one number or (OH, OW).
+        scale_factor: how many times larger, one number or one each for height and width; in place of `size`.
+        mode: `nearest`, `nearest-exact` or `bilinear`.
+        align_corners: of `bilinear`: True lets the corner pixels' middles lie on each other, not the images'
+            corners. False unless told.
+        recompute_scale_factor: True takes OH/H in place of a `scale_factor` that gave no whole number.
+
+    Raises:
+        ValueError: both of size and scale_factor or neither, a size below 1, an unknown mode, or options that
+            the mode or the size makes meaningless.
+        ShapeError: an input of another rank, or without pixels before or after.
+    """
+
+    size: int | Pair | None
+    scale_factor: float | tuple[float, float] | None
+    mode: str
+    align_corners: bool | None
+    recompute_scale_factor: bool | None
+    _plan: tuple[Any, list[Taps], list[Taps]] | None = None  # of the last shape
+
+    def __init__(
+        self,
+        size: int | Sequence[int] | None = None,
+        scale_factor: float | Sequence[float] | None = None,
+        mode: str = "nearest",
+        align_corners: bool | None = None,
+        recompute_scale_factor: bool | None = None,
+    ) -> None:
+        if (size is None) == (scale_factor is None):
+            raise ValueError(
+                f"Upsample: expected one of size and scale_factor, got size={size}, "
+                f"scale_factor={scale_factor}"
+            )
+        if mode not in MODES:
+            raise ValueError(f"Upsample: expected mode {', '.join(MODES)}, got {mode!r}")
+        if align_corners is not None and mode != "bilinear":
+            raise ValueError(f"Upsample: expected align_corners with mode='bilinear' only, got mode={mode!r}")
+        if recompute_scale_factor and size is not None:
+            raise ValueError("Upsample: expected recompute_scale_factor with a scale_factor only, got a size")
+        self.size = None if size is None else _one_or_two(size, "size")
+        self.scale_factor = None if scale_factor is None else _one_or_two(scale_factor, "scale_factor")
+        self.mode = mode
+        self.align_corners = align_corners
+        self.recompute_scale_factor = recompute_scale_factor
+
+    def forward(self, x: Array) -> Array:
+        self.check_input(x, "N", "C", "H", "W")
+        (rows, columns), way_back = self._taps(x)
+        y = _mix(_mix(x, columns, -1), rows, -2)  # (N, C, H, OW), (N, C, OH, OW)
+        self.remember(way_back, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # dx = Aᵀ dy B
+        dy, (rows, columns) = self.recall(dy)
+        return _mix(_mix(dy, rows, -2), columns, -1)  # (N, C, H, OW), (N, C, H, W)
+
+    def _taps(self, x: Array) -> tuple[list[Taps], list[Taps]]:
+        """A and B, and their transposes, where x is and in its dtype."""
+        key = (x.shape[2:], x.dtype, place_of(x))
+        if self._plan is None or self._plan[0] != key:
+            sizes, steps = self._sizes_and_steps(x.shape)
+            matrices = [
+                _matrix(have, want, step, self.mode, bool(self.align_corners))
+                for have, want, step in zip(x.shape[2:], sizes, steps, strict=True)
+            ]
+            back = [_transposed(*matrix, have) for matrix, have in zip(matrices, x.shape[2:], strict=True)]
+            self._plan = key, [_taps(*m, x) for m in matrices], [_taps(*m, x) for m in back]
+        return self._plan[1], self._plan[2]
+
+    def _sizes_and_steps(self, shape: tuple[int, ...]) -> tuple[list[int], list[float]]:
+        """Height and width of the output, and how many old pixels a step from one new one to the next is."""
+        if self.scale_factor is None:
+            sizes: list[int] = list(_two(self.size))
+        else:
+            factors = _two(self.scale_factor)
+            sizes = [math.floor(have * factor) for have, factor in zip(shape[2:], factors, strict=True)]
+        if min(*shape[2:], *sizes) < 1:
+            raise ShapeError(
+                f"{self.label()}: expected an input (N, C, H, W) with pixels, before and after, got {shape}, "
+                f"of which {sizes[0]}×{sizes[1]} would be left"
+            )
+        if self.scale_factor is None or self.recompute_scale_factor:
+            return sizes, [have / want for have, want in zip(shape[2:], sizes, strict=True)]
+        return sizes, [1 / factor for factor in factors]
+
+    def extra_repr(self) -> str:
+        return (
+            f"size={self.size}, scale_factor={self.scale_factor}, mode={self.mode!r}, "
+            f"align_corners={self.align_corners}, recompute_scale_factor={self.recompute_scale_factor}"
+        )
+
+
+def _mix(x: Array, taps: Taps, axis: int) -> Array:
+    """`y = Σ weights · x[places]` along the rows (−2) or the columns (−1)."""
+    y = None
+    for places, weights in taps:
+        part = np.take(x, places, axis=axis)
+        if weights is not None:
+            part *= weights if axis == -1 else weights[:, None]
+        y = part if y is None else np.add(y, part, out=y)
+    assert y is not None
+    return y
+
+
+def _matrix(have: int, want: int, step: float, mode: str, align_corners: bool) -> tuple[Array, Array]:
+    """Which old pixels each of `want` new ones is made of, and their weights, (taps, want) each."""
+    at = np.arange(want)
+    if (want == have and mode != "nearest-exact") or (want == 2 * have and mode == "nearest"):
+        step = have / want  # as in PyTorch, whatever the factor was
+    if mode == "bilinear":
+        if align_corners:
+            source = at * ((have - 1) / max(1, want - 1))
+        else:
+            source = np.maximum((at + 0.5) * step - 0.5, 0)
+        first = np.minimum(np.floor(source).astype(np.intp), have - 1)
+        share = np.clip(source - first, 0, 1)
+        return np.stack([first, np.minimum(first + 1, have - 1)]), np.stack([1 - share, share])
+    middle = np.float32(0.5 if mode == "nearest-exact" else 0)
+    source = (at.astype(np.float32) + middle) * np.float32(step)  # PyTorch decides in float32
+    return np.minimum(np.floor(source).astype(np.intp), have - 1)[None], np.ones((1, want))
+
+
+def _transposed(places: Array, weights: Array, have: int) -> tuple[Array, Array]:
+    """Which new pixels each of `have` old ones is in, and with which weights: columns of the matrix.
+
+    Where an old one is in fewer than another, its first is read again, and its weight shared out in halves: a
+    weight of 0 would turn ∞ to NaN.
+    """
+    taps, want = places.shape
+    used = weights.reshape(-1) != 0
+    old, new, weight = (a.reshape(-1)[used] for a in (places, np.tile(np.arange(want), taps), weights))
+    order = np.argsort(old, kind="stable")
+    old, new, weight = old[order], new[order], weight[order]
+    counts = np.bincount(old, minlength=have)
+    number = np.arange(old.size) - (np.cumsum(counts) - counts)[old]  # 0, 1, … among those of one old pixel
+    most, first = int(counts.max()), number == 0
+    back, shares = np.zeros((2, most, have))
+    back[:, old[first]] = new[first]
+    shares[:, old[first]] = weight[first] * 0.5 ** np.arange(most, 0, -1)[:, None]
+    weight[first] *= 0.5 ** (most - counts[old[first]])
+    back[number, old], shares[number, old] = new, weight
+    return back.astype(np.intp), shares
+
+
+def _taps(places: Array, weights: Array, x: Array) -> Taps:
+    """Rows of places and weights, where x is."""
+    return [
+        (
+            np.asarray(place, like=x),
+            None if (weight == 1).all() else np.asarray(weight.astype(x.dtype), like=x),
+        )
+        for place, weight in zip(places, weights, strict=True)
+    ]
+
+
+def _two(value: Any) -> tuple[Any, Any]:
+    """One for height and width, or each its own."""
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def _one_or_two(value: Any, name: str) -> Any:
+    """A size, or a factor as a float; of a list a tuple.
+
+    Raises:
+        ValueError: it is neither one nor two such numbers.
+    """
+    values = tuple(value) if isinstance(value, tuple | list) else (value,)
+    if name == "size":
+        made: tuple[Any, ...] = tuple(whole(v, "Upsample: size", 1) for v in values)
+    elif all(isinstance(v, int | float | np.number) and 0 < v < math.inf for v in values):
+        made = tuple(map(float, values))
+    else:
+        raise ValueError(f"Upsample: expected a scale_factor above 0, got {value!r}")
+    if isinstance(value, tuple | list) and len(values) != 2:
+        raise ValueError(f"Upsample: expected one {name} or a pair of them, got {value!r}")
+    return made if isinstance(value, tuple | list) else made[0]
