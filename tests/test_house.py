@@ -141,6 +141,8 @@ PUBLIC = {
     "Softmax Tanh init utils watch_forward "
     "CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid LogSoftmax "
     "Mish PReLU ReLU6 SELU SiLU Softmin Softplus Softshrink Softsign Tanhshrink Threshold "
+    "AdaptiveAvgPool1d AdaptiveMaxPool2d AvgPool1d MaxPool1d "
+    "GroupNorm InstanceNorm2d LayerNorm LocalResponseNorm RMSNorm "
     "BCELoss CosineEmbeddingLoss CosineSimilarity HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss "
     "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss AlphaDropout Dropout2d",
     "minidl.nn.utils": "clip_grad_norm_ clip_grad_value_ get_total_norm",
@@ -153,6 +155,7 @@ PUBLIC = {
     "minidl.data": "ArrayDataset BatchDataset DataLoader Dataset MNIST Subset fetch random_split read_digit "
     "read_idx",
     "minidl.kernels": "KERNELS Kernel adam_step adaptive_avg_pool2d adaptive_avg_pool2d_input_grad "
+    "adaptive_max_pool2d adaptive_max_pool2d_input_grad group_norm group_norm_input_grad "
     "avg_pool2d avg_pool2d_input_grad batch_norm batch_norm_fixed batch_norm_input_grad "
     "conv2d conv2d_input_grad conv2d_weight_grad cross_entropy "
     "cross_entropy_with_logits dropout dropout_input_grad erf get_backend kernel linear "

@@ -13,6 +13,7 @@ from minidl.kernels.activation import (
     tanh,
     tanh_input_grad,
 )
+from minidl.kernels.adaptive_maxima import adaptive_max_pool2d, adaptive_max_pool2d_input_grad
 from minidl.kernels.averages import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_input_grad,
@@ -20,6 +21,7 @@ from minidl.kernels.averages import (
     avg_pool2d_input_grad,
 )
 from minidl.kernels.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from minidl.kernels.groups import group_norm, group_norm_input_grad
 from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
 from minidl.kernels.normalization import batch_norm, batch_norm_fixed, batch_norm_input_grad
 from minidl.kernels.optim import adam_step, sgd_step
@@ -35,6 +37,8 @@ __all__ = [
     "adam_step",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_input_grad",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_input_grad",
     "avg_pool2d",
     "avg_pool2d_input_grad",
     "batch_norm",
@@ -49,6 +53,8 @@ __all__ = [
     "dropout_input_grad",
     "erf",
     "get_backend",
+    "group_norm",
+    "group_norm_input_grad",
     "kernel",
     "linear",
     "matmul",

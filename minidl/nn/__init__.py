@@ -2,7 +2,8 @@
 
 from minidl.nn import init, utils
 from minidl.nn.activation import ReLU, Sigmoid, Tanh
-from minidl.nn.batchnorm import BatchNorm1d, BatchNorm2d
+from minidl.nn.adaptive_pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool2d
+from minidl.nn.batchnorm import BatchNorm1d, BatchNorm2d, InstanceNorm2d
 from minidl.nn.containers import Sequential
 from minidl.nn.conv import Conv2d
 from minidl.nn.dropout import AlphaDropout, Dropout, Dropout2d
@@ -10,6 +11,7 @@ from minidl.nn.exponential_units import CELU, ELU, SELU, Softplus
 from minidl.nn.flatten import Flatten
 from minidl.nn.gates import GELU, GLU, Hardswish, Mish, SiLU
 from minidl.nn.identity import Identity
+from minidl.nn.layernorm import GroupNorm, LayerNorm, RMSNorm
 from minidl.nn.linear import Linear
 from minidl.nn.loss_binary import BCELoss, BCEWithLogitsLoss, HingeEmbeddingLoss, SoftMarginLoss
 from minidl.nn.loss_classes import CrossEntropyLoss, MultiMarginLoss, NLLLoss
@@ -17,8 +19,10 @@ from minidl.nn.loss_distribution import KLDivLoss, PoissonNLLLoss
 from minidl.nn.loss_regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss
 from minidl.nn.module import Module, watch_forward
 from minidl.nn.parameter import Parameter
-from minidl.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from minidl.nn.pooling import AvgPool2d, MaxPool2d
+from minidl.nn.pooling_1d import AvgPool1d, MaxPool1d
 from minidl.nn.rectifiers import LeakyReLU, PReLU, ReLU6, Threshold
+from minidl.nn.response import LocalResponseNorm
 from minidl.nn.shrinkers import Hardshrink, Softshrink, Tanhshrink
 from minidl.nn.similarity import CosineEmbeddingLoss, CosineSimilarity
 from minidl.nn.softmax import LogSoftmax, Softmax, Softmin
@@ -30,8 +34,11 @@ __all__ = [
     "GELU",
     "GLU",
     "SELU",
+    "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
     "AlphaDropout",
+    "AvgPool1d",
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
@@ -44,6 +51,7 @@ __all__ = [
     "Dropout",
     "Dropout2d",
     "Flatten",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -51,13 +59,17 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InstanceNorm2d",
     "KLDivLoss",
     "L1Loss",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
     "MaxPool2d",
     "Mish",
     "Module",
@@ -66,6 +78,7 @@ __all__ = [
     "PReLU",
     "Parameter",
     "PoissonNLLLoss",
+    "RMSNorm",
     "ReLU",
     "ReLU6",
     "Sequential",

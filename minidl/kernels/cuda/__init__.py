@@ -2,8 +2,10 @@
 
 from minidl.kernels.cuda import (
     activation,
+    adaptive_maxima,
     averages,
     conv,
+    groups,
     loss,
     normalization,
     optim,
@@ -15,8 +17,10 @@ from minidl.kernels.cuda import (
 
 __all__ = [
     "activation",
+    "adaptive_maxima",
     "averages",
     "conv",
+    "groups",
     "loss",
     "normalization",
     "optim",
