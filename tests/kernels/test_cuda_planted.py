@@ -13,7 +13,7 @@ from minidl.array import DeviceArray, to_device, to_host
 from minidl.array.gpu import kernel_from_source
 from minidl.errors import KernelError
 from minidl.kernels import KERNELS
-from minidl.kernels.cuda import activation, loss, normalization, optim, probabilities
+from minidl.kernels.cuda import activation, adaptive_maxima, groups, loss, normalization, optim, probabilities
 
 BUGS = [
     ("relu", activation, "relu_kernel", "or value != value", ""),  # NaN becomes 0
@@ -42,6 +42,29 @@ BUGS = [
     ("batch_norm_fixed", normalization, "normalize_kernel", "var[c] + eps", "var[c]"),
     ("batch_norm_input_grad", normalization, "affine_grad_kernel", "(x[i] - centre)", "x[i]"),
     ("batch_norm_input_grad", normalization, "normalize_input_grad_kernel", "if of_batch", "if not of_batch"),
+    ("group_norm", groups, "group_moments_kernel", "first + block_sum", "block_sum"),
+    ("group_norm", groups, "group_moments_kernel", "if centred", "if not centred"),
+    ("group_norm", groups, "normalize_groups_kernel", "var[group] + eps", "var[group]"),
+    ("group_norm", groups, "normalize_groups_kernel", "gamma[c]", "gamma[0]"),
+    ("group_norm_input_grad", groups, "group_shares_kernel", "(x[i] - centre)", "x[i]"),
+    ("group_norm_input_grad", groups, "group_shares_kernel", "block_sum(of_gradients)", "of_gradients"),
+    ("group_norm_input_grad", groups, "group_norm_input_grad_kernel", "if centred", "if not centred"),
+    ("group_norm_input_grad", groups, "group_norm_input_grad_kernel", "gradient * xhat", "gradient"),
+    (
+        "adaptive_max_pool2d",
+        adaptive_maxima,
+        "adaptive_max_pool2d_kernel",
+        "or (value != value and best == best)",
+        "",
+    ),
+    ("adaptive_max_pool2d", adaptive_maxima, "adaptive_max_pool2d_kernel", "winner < 0 or ", ""),
+    (
+        "adaptive_max_pool2d_input_grad",
+        adaptive_maxima,
+        "adaptive_max_pool2d_input_grad_kernel",
+        "total += dy",
+        "total = dy",
+    ),
     ("sgd_step", optim, "sgd_kernel", "slope + momentum * velocity if nesterov else velocity", "velocity"),
     ("adam_step", optim, "adam_kernel", "/ root2 + eps", "+ eps"),
     ("adam_step", optim, "adam_kernel", "largest[i] = square", "pass"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from minidl.array import Array, empty
@@ -29,16 +27,10 @@ def adaptive_max_pool2d(x: Array, output_size: Pair) -> tuple[Array, Array]:
     winners = np.empty(y.shape, np.int32)
     if y.size:
         shape = (n * c, *output_size)
-        given = np.ascontiguousarray(x).reshape(n * c, h, w)
+        given = np.ascontiguousarray(x).reshape(n * c, h * w)
+        rows, columns = _edges(h, output_size[0]), _edges(w, output_size[1])
         with POOL.team(3 * x.size) as team:
-            _find(
-                given,
-                _edges(h, shape[1]),
-                _edges(w, shape[2]),
-                y.reshape(shape),
-                winners.reshape(shape),
-                team,
-            )
+            _find(given, w, rows, columns, y.reshape(shape), winners.reshape(shape), team)
     return y, winners
 
 
@@ -73,25 +65,26 @@ def _planes_of(pixels: int) -> int:
 
 
 @tasks
-def _find_task(task, thread, x, rows, columns, y, winners):
-    some = _planes_of(x[0].size)
+def _find_task(task, thread, x, w, rows, columns, y, winners):
+    some = _planes_of(x.shape[1])
     for plane in range(task * some, min((task + 1) * some, len(x))):
         image = x[plane]
         for i in range(y.shape[1]):
             for j in range(y.shape[2]):
-                best, winner = x.dtype.type(-math.inf), -1
+                left, right = columns[0, j], columns[1, j]
+                winner = rows[0, i] * w + left
+                best = image[winner]
                 for row in range(rows[0, i], rows[1, i]):
-                    for column in range(columns[0, j], columns[1, j]):
-                        value = image[row, column]
-                        if value > best or winner < 0 or (value != value and best == best):
-                            best, winner = value, row * x.shape[2] + column
+                    for at in range(row * w + left, row * w + right):
+                        if not image[at] <= best and best == best:  # larger, or the first NaN
+                            best, winner = image[at], at
                 y[plane, i, j] = best
                 winners[plane, i, j] = winner
 
 
 @jit
-def _find(x: Array, rows: Array, columns: Array, y: Array, winners: Array, team: int) -> None:
-    _find_task(team, -(-len(x) // _planes_of(x[0].size)), (x, rows, columns, y, winners))
+def _find(x: Array, w: int, rows: Array, columns: Array, y: Array, winners: Array, team: int) -> None:
+    _find_task(team, -(-len(x) // _planes_of(x.shape[1])), (x, w, rows, columns, y, winners))
 
 
 @tasks

@@ -109,24 +109,41 @@ def _some_groups(task, thread, x, mean, var, gamma, beta, groups, eps, centred, 
     wide = width // run  # numbers of γ that a group has
     for row in range(task * height, min((task + 1) * height, len(x))):
         values, first = x[row], row % groups * wide
-        if centred:
-            mean[row] = add_up(values) / width
-        var[row] = square_deviations(values, mean[row]) / width
-        inv_std = x.dtype.type(1 / math.sqrt(var[row] + eps))
+        mean[row], var[row] = _moments(values, centred) if width <= RUN else _moments_of_runs(values, centred)
+        middle, inv_std = mean[row], x.dtype.type(1 / math.sqrt(var[row] + eps))
         if run == 1:
-            end = first + wide
-            _normalise_row(values, mean[row], inv_std, gamma[first:end], beta[first:end], y[row])
+            scales, shifts, result = gamma[first : first + wide], beta[first : first + wide], y[row]
+            for j in range(len(result)):
+                result[j] = (values[j] - middle) * inv_std * scales[j] + shifts[j]
         else:
             for c in range(wide):
                 scale, shift = gamma[first + c] * inv_std, beta[first + c]
                 begin, end = c * run, (c + 1) * run
-                normalise(values[begin:end], mean[row], scale, shift, y[row, begin:end])
+                normalise(values[begin:end], middle, scale, shift, y[row, begin:end])
+
+
+@functools.partial(jit, fastmath=SUMS)
+def _moments(x: Array, centred: bool) -> tuple[float, float]:
+    """The mean (or 0), and that of the squared deviations, of numbers that are few enough for one sum.
+
+    The differences from the first number stay small where the numbers are large and alike.
+    """
+    mean = x.dtype.type(0)
+    if centred:
+        for j in range(len(x)):
+            mean += x[j] - x[0]
+        mean = x[0] + mean / x.dtype.type(len(x))
+    total = x.dtype.type(0)
+    for j in range(len(x)):
+        total += (x[j] - mean) * (x[j] - mean)
+    return mean, total / x.dtype.type(len(x))
 
 
 @jit
-def _normalise_row(x: Array, mean: float, inv_std: float, gamma: Array, beta: Array, y: Array) -> None:
-    for j in range(len(x)):
-        y[j] = (x[j] - mean) * inv_std * gamma[j] + beta[j]
+def _moments_of_runs(x: Array, centred: bool) -> tuple[float, float]:
+    """The same of many numbers."""
+    mean = x.dtype.type(add_up(x) / len(x)) if centred else x.dtype.type(0)
+    return mean, square_deviations(x, mean) / len(x)
 
 
 @jit
@@ -184,44 +201,26 @@ def _backward_runs(
 
 
 @functools.partial(jit, fastmath=SUMS)
-def _weighted_sum(dy: Array, gamma: Array) -> float:
-    """Σ γ dy, some hundred numbers at a time."""
-    total = 0.0
-    for first in range(0, len(dy), RUN):
-        part, weight = dy[first : first + RUN], gamma[first : first + RUN]
-        value = dy.dtype.type(0)
-        for i in range(len(part)):
-            value += part[i] * weight[i]
-        total += value
-    return total
+def _weighted_sums(dy: Array, gamma: Array, x: Array, mean: float) -> tuple[float, float]:
+    """Σ γ dy and Σ γ dy (x − mean)."""
+    total, product = x.dtype.type(0), x.dtype.type(0)
+    for i in range(len(x)):
+        weighted = dy[i] * gamma[i]
+        total += weighted
+        product += weighted * (x[i] - mean)
+    return total, product
 
 
-@functools.partial(jit, fastmath=SUMS)
-def _weighted_products(dy: Array, gamma: Array, x: Array, mean: float) -> float:
-    """Σ γ dy (x − mean), likewise."""
-    total = 0.0
+@jit
+def _weighted_sums_of_runs(dy: Array, gamma: Array, x: Array, mean: float) -> tuple[float, float]:
+    """The same, some hundred numbers at a time."""
+    total, product = 0.0, 0.0
     for first in range(0, len(x), RUN):
-        part, other, weight = dy[first : first + RUN], x[first : first + RUN], gamma[first : first + RUN]
-        value = x.dtype.type(0)
-        for i in range(len(part)):
-            value += part[i] * weight[i] * (other[i] - mean)
-        total += value
-    return total
-
-
-@jit
-def _row_gradient(
-    dy: Array, gamma: Array, x: Array, mean: float, inv_std: float, slope: float, shift: float, dx: Array
-) -> None:
-    for j in range(len(x)):
-        dx[j] = dy[j] * gamma[j] * inv_std - ((x[j] - mean) * slope + shift)
-
-
-@jit
-def _add_to_sums(dy: Array, x: Array, mean: float, inv_std: float, of_gamma: Array, of_beta: Array) -> None:
-    for j in range(len(x)):
-        of_beta[j] += dy[j]
-        of_gamma[j] += dy[j] * ((x[j] - mean) * inv_std)
+        part = slice(first, first + RUN)
+        level, along = _weighted_sums(dy[part], gamma[part], x[part], mean)
+        total += level
+        product += along
+    return total, product
 
 
 @jit
@@ -241,14 +240,17 @@ def _some_images_back(task, thread, dy, x, mean, var, gamma, groups, eps, centre
     for image in range(first, last):
         for group in range(groups):
             row, columns = image * groups + group, slice(group * width, (group + 1) * width)
-            weight, middle = gamma[columns], mean[row]
+            dys, xs, dxs, weight, middle = dy[row], x[row], dx[row], gamma[columns], mean[row]
+            level, along = _weighted_sums_of_runs(dys, weight, xs, middle)
             std = math.sqrt(var[row] + eps)
-            inv_std = kind(1 / std)
-            along = _weighted_products(dy[row], weight, x[row], middle)
-            slope = kind(along / (width * std * std * std))
-            shift = kind(_weighted_sum(dy[row], weight) / (width * std)) if centred else kind(0)
-            _row_gradient(dy[row], weight, x[row], middle, inv_std, slope, shift, dx[row])
-            _add_to_sums(dy[row], x[row], middle, inv_std, here[columns], there[columns])
+            inv_std, slope = kind(1 / std), kind(along / (width * std * std * std))
+            shift = kind(level / (width * std)) if centred else kind(0)
+            for j in range(len(dxs)):
+                dxs[j] = dys[j] * weight[j] * inv_std - ((xs[j] - middle) * slope + shift)
+            sums, products = there[columns], here[columns]
+            for j in range(len(sums)):
+                sums[j] += dys[j]
+                products[j] += dys[j] * ((xs[j] - middle) * inv_std)
         if image % FEW == FEW - 1 or image == last - 1:
             _move_to(of_gamma[task], here)
             _move_to(of_beta[task], there)
