@@ -345,7 +345,7 @@ NUMBA_BUGS = [
     ("a compiled layer norm of long rows that ignores its mean", "group_norm", "_moments_of_runs", "if centred else", "if not centred else"),
     ("a compiled group norm whose groups share γ", "group_norm", "_some_groups", "row % groups * wide", "0"),
     ("a compiled group norm whose channels share β", "group_norm", "_some_groups", "beta[first + c]", "beta[first]"),
-    ("a compiled group norm of the first task alone", "group_norm", "_some_groups", "range(task * height,", "range(0 * height,"),
+    ("a compiled group norm of the first task alone", "group_norm", "_some_groups", "y[row]", "y[row - task * height]"),
     ("a compiled layer norm without eps on the way back", "group_norm_input_grad", "_some_images_back", "math.sqrt(var[row] + eps)", "math.sqrt(var[row])"),
     ("a compiled layer norm whose mean is taken as fixed", "group_norm_input_grad", "_some_images_back", "kind(level / (width * std)) if centred else kind(0)", "kind(0)"),
     ("a compiled RMS norm whose gradient subtracts the mean", "group_norm_input_grad", "_some_images_back", "if centred else kind(0)", ""),
