@@ -228,14 +228,15 @@ class InstanceNorm2d(_BatchNorm):
         return y
 
     def backward(self, dy: Array) -> Array:
-        # As batch norm's, each image by itself: dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ
-        if self._memory is not None and self._memory.saved[0].ndim == 4:
-            return super().backward(dy)
-        dy, x, mean, var, _ = self.recall(dy)
+        # As batch norm's, but each image by itself: dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ;
+        # dx = dx̂ / σ, where the running statistics were used
+        dy, x, mean, var, measured = self.recall(dy)
         gamma, _ = self._affine(dy.dtype)
-        dx, dgamma, dbeta = kernels.group_norm_input_grad(
-            dy.reshape(x.shape), x, mean, var, gamma, self.eps, True
-        )
+        given = (dy.reshape(x.shape), x, mean, var, gamma, self.eps)
+        if measured:
+            dx, dgamma, dbeta = kernels.group_norm_input_grad(*given, True)
+        else:
+            dx, dgamma, dbeta = kernels.batch_norm_input_grad(*given, False)
         self._collect(dgamma, dbeta)
         return dx.reshape(dy.shape)
 

@@ -83,7 +83,8 @@ def group_norm_input_grad(
         if pixels >= SHORT:
             _backward_runs(*given, pixels, team)
         else:
-            _backward_rows(*given, max(1, min(64, n, x.size // PIECE)), team)
+            pieces = max(1, min(64, n // 4, x.size // PIECE))  # their sums take no more memory than x
+            _backward_rows(*given, pieces, team)
     return dx, dgamma, dbeta
 
 
