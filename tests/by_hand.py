@@ -196,6 +196,51 @@ def adaptive_windows():
     np.testing.assert_array_equal(nn.AdaptiveAvgPool2d((1, 3))(x)[0, 0, 0], [0.5, 2.0, 3.5])
 
 
+def max_pool_of_a_sequence():
+    layer = nn.MaxPool1d(2, 1, 1, return_indices=True)
+    y, indices = layer(np.array([[[-3.0, -1.0, -2.0]]]))
+    np.testing.assert_array_equal(y[0, 0], [-3, -1, -1, -2])
+    np.testing.assert_array_equal(indices[0, 0], [0, 1, 1, 2])
+    np.testing.assert_array_equal(
+        layer.backward(np.array([[[1.0, 10.0, 100.0, 1000.0]]]))[0, 0], [1, 110, 1000]
+    )
+    wide = nn.MaxPool1d(2, 3, dilation=3, ceil_mode=True)  # the windows are 0 3, 3 6
+    np.testing.assert_array_equal(wide(np.array([[[5.0, 9, 9, 7, 9, 9]]])), [[[7, 7]]])
+
+
+def average_of_a_sequence():
+    x = np.array([[[2.0, 4.0, 6.0]]])
+    np.testing.assert_array_equal(nn.AvgPool1d(2, 2, 1)(x), [[[1, 5]]])  # 0 2 | 4 6
+    np.testing.assert_array_equal(nn.AvgPool1d(2, 2, 1, count_include_pad=False)(x), [[[2, 5]]])
+    both_ways(nn.AvgPool1d(2, ceil_mode=True), x, [[[3, 6]]], [[[0.5, 0.5, 1]]])
+
+
+def adaptive_windows_of_a_sequence():
+    x = np.arange(5.0).reshape(1, 1, 5)  # the windows are 0 1, 1 2 3, 3 4
+    both_ways(nn.AdaptiveAvgPool1d(3), x, [[[0.5, 2, 3.5]]], [[[0.5, 0.5 + 1 / 3, 1 / 3, 1 / 3 + 0.5, 0.5]]])
+
+
+def adaptive_maxima():
+    x = np.array([[[[-1.0, 7.0, -2.0, 7.0, -5.0]]]])  # the windows are 0 1, 1 2 3, 3 4
+    layer = nn.AdaptiveMaxPool2d((1, 3), return_indices=True)
+    y, indices = layer(x)
+    np.testing.assert_array_equal(y[0, 0, 0], [7, 7, 7])
+    np.testing.assert_array_equal(indices[0, 0, 0], [1, 1, 3])  # the first of equals
+    np.testing.assert_array_equal(layer.backward(np.array([[[[1.0, 10, 100]]]]))[0, 0, 0], [0, 11, 0, 100, 0])
+
+
+def global_maxima():
+    x = np.array([[[[-4.0, -3.0], [-1.0, -2.0]], [[5.0, 0.0], [0.0, np.nan]]]])
+    y, indices = nn.AdaptiveMaxPool2d(1, return_indices=True)(x)
+    np.testing.assert_array_equal(y.ravel(), [-1, np.nan])
+    np.testing.assert_array_equal(indices.ravel(), [2, 3])
+
+
+def global_averages():
+    x = np.array([[[[1.0, 2.0], [3.0, 6.0]]]])
+    both_ways(nn.AdaptiveAvgPool2d(1), x, [[[[3]]]], [[[[0.25, 0.25], [0.25, 0.25]]]])
+
+
 def relu_at_its_kink():
     layer = nn.ReLU()
     np.testing.assert_array_equal(layer(np.array([-2.0, 0.0, 3.0])), [0, 0, 3])
@@ -401,6 +446,69 @@ def batch_norm_averaging_over_all_steps():
     for batch in ([[1.0], [3.0]], [[5.0], [7.0]], [[0.0], [4.0]]):  # means 2, 6, 2; variances 2, 2, 8
         layer(np.array(batch))
     np.testing.assert_allclose([layer.running_mean[0], layer.running_var[0]], [10 / 3, 4], rtol=1e-6)
+
+
+def instance_norm():
+    # image by image: means 2 and 10, variances 1 and 4 (with n), 2 and 8 (with n − 1)
+    x = np.array([[[[1.0, 3.0]]], [[[8.0, 12.0]]]])
+    layer = nn.InstanceNorm2d(1, eps=0.0, affine=True, track_running_stats=True).double()
+    layer.load_state_dict({**layer.state_dict(), "weight": np.array([3.0]), "bias": np.array([1.0])})
+    np.testing.assert_allclose(layer(x).ravel(), [-2, 4, -2, 4], rtol=1e-15)
+    np.testing.assert_allclose(layer.running_mean, [0.6], rtol=1e-14)  # 0.9·0 + 0.1·(2 + 10)/2
+    np.testing.assert_allclose(layer.running_var, [1.4], rtol=1e-14)  # 0.9·1 + 0.1·(2 + 8)/2
+    assert layer.num_batches_tracked == 0  # PyTorch's never counts
+    np.testing.assert_allclose(layer.eval()(np.full((1, 1, 1, 1), 0.6)).ravel(), [1], rtol=1e-14)
+    np.testing.assert_allclose(nn.InstanceNorm2d(1, eps=3.0)(x[:1]).ravel(), [-0.5, 0.5], rtol=1e-15)
+
+
+def layer_norm():
+    # mean 2, variance 1; 1 / √(1 + 3) = 0.5
+    layer = nn.LayerNorm(2, eps=3.0).double()
+    layer.load_state_dict({"weight": np.array([2.0, 4.0]), "bias": np.array([0.5, -0.5])})
+    np.testing.assert_allclose(layer(np.array([[1.0, 3.0], [30.0, 30.0]])), [[-0.5, 1.5], [0.5, -0.5]])
+    # x̂ = −½, ½; dx̂ = 2, −4 with mean −1; mean(dx̂ x̂) = −1.5; dx = ½ (3 − 0.75, −3 + 0.75)
+    dx = layer.backward(np.array([[1.0, -1.0], [0.0, 10.0]]))
+    np.testing.assert_allclose(dx, [[1.125, -1.125], [-20 / math.sqrt(3), 20 / math.sqrt(3)]])
+    np.testing.assert_allclose(layer.weight.grad, [-0.5, -0.5])
+    np.testing.assert_allclose(layer.bias.grad, [1, 9])
+
+
+def layer_norm_of_a_large_mean():
+    x = np.array([[1e8 - 1, 1e8 + 1]])  # the mean of squares less the square of the mean would be 0
+    np.testing.assert_allclose(nn.LayerNorm(2, eps=0.0)(x), [[-1, 1]], rtol=1e-12)
+
+
+def rms_norm():
+    # mean square 25 / 2 + 87.5 = 100
+    layer = nn.RMSNorm(2, eps=87.5).double()
+    layer.load_state_dict({"weight": np.array([10.0, 100.0])})
+    np.testing.assert_allclose(layer(np.array([[3.0, 4.0]])), [[3, 40]], rtol=1e-15)
+    # dx̂ = 10, 0; mean(dx̂ x̂) = 1.5; dx = (10 − 0.3·1.5, −0.4·1.5) / 10
+    np.testing.assert_allclose(layer.backward(np.array([[1.0, 0.0]])), [[0.955, -0.06]], rtol=1e-14)
+    np.testing.assert_allclose(layer.weight.grad, [0.3, 0])
+    for kind, eps in ((np.float32, 2.0**-23), (np.float64, 2.0**-52)):
+        y = nn.RMSNorm(1)(np.array([[math.sqrt(eps)]], kind))  # half of the mean square is eps
+        np.testing.assert_allclose(y, [[math.sqrt(0.5)]], rtol=1e-6)
+
+
+def group_norm():
+    # two groups of two channels: means 2 and 20, variances 1 and 100; γ and β by channel
+    layer = nn.GroupNorm(2, 4, eps=0.0).double()
+    layer.load_state_dict({"weight": np.array([1.0, 2, 3, 4]), "bias": np.array([0.0, 10, 20, 30])})
+    np.testing.assert_allclose(layer(np.array([[1.0, 3, 10, 30]])), [[-1, 12, 17, 34]], rtol=1e-15)
+    layer.backward(np.array([[1.0, 10, 100, 1000]]))
+    np.testing.assert_allclose(layer.weight.grad, [-1, 10, -100, 1000], rtol=1e-15)
+    np.testing.assert_allclose(layer.bias.grad, [1, 10, 100, 1000], rtol=1e-15)
+
+
+def local_response_norm():
+    x = np.array([1.0, 2.0, 3.0]).reshape(1, 3, 1)
+    # an even size has one channel more before than after: sums of squares 1, 1 + 4, 4 + 9
+    y = nn.LocalResponseNorm(2, alpha=2.0, beta=1.0, k=3.0)(x)
+    np.testing.assert_allclose(y.ravel(), [1 / 4, 2 / 8, 3 / 16], rtol=1e-15)
+    both_ways(nn.LocalResponseNorm(1, alpha=1.0, beta=0.5, k=0.0), x, np.ones((1, 3, 1)), np.zeros((1, 3, 1)))
+    y = nn.LocalResponseNorm(3, alpha=3.0, beta=1.0, k=1.0)(x)  # sums of squares 5, 14, 13
+    np.testing.assert_allclose(y.ravel(), [1 / 6, 2 / 15, 3 / 14], rtol=1e-15)
 
 
 def squared_error():
@@ -664,7 +772,11 @@ BY_HAND = {
     nn.Upsample: [nearest_pixels, mixed_pixels],
     nn.MaxPool2d: [max_pool_of_negative_numbers],
     nn.AvgPool2d: [average_with_and_without_padding, average_over_the_end],
-    nn.AdaptiveAvgPool2d: [adaptive_windows],
+    nn.AdaptiveAvgPool2d: [adaptive_windows, global_averages],
+    nn.MaxPool1d: [max_pool_of_a_sequence],
+    nn.AvgPool1d: [average_of_a_sequence],
+    nn.AdaptiveAvgPool1d: [adaptive_windows_of_a_sequence],
+    nn.AdaptiveMaxPool2d: [adaptive_maxima, global_maxima],
     nn.ReLU: [relu_at_its_kink],
     nn.Sigmoid: [sigmoid],
     nn.Tanh: [tanh],
@@ -698,6 +810,11 @@ BY_HAND = {
     nn.Flatten: [flatten],
     nn.BatchNorm1d: [batch_norm, batch_norm_averaging_over_all_steps],
     nn.BatchNorm2d: [batch_norm_of_images],
+    nn.InstanceNorm2d: [instance_norm],
+    nn.LayerNorm: [layer_norm, layer_norm_of_a_large_mean],
+    nn.RMSNorm: [rms_norm],
+    nn.GroupNorm: [group_norm],
+    nn.LocalResponseNorm: [local_response_norm],
     nn.MSELoss: [squared_error],
     nn.BCEWithLogitsLoss: [binary_cross_entropy],
     nn.CrossEntropyLoss: [cross_entropy, cross_entropy_with_weights, cross_entropy_with_smoothing],

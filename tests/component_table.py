@@ -228,11 +228,19 @@ def _layers() -> list[Sample]:
             differs_in_eval=BATCH_STATISTICS,
             refuses_none=ONE_VALUE,
         ),
-        Sample(
-            lambda: nn.BatchNorm2d(4, affine=False, track_running_stats=False),
-            normal(4, 5, 2),
-            torch=lambda: torch_nn().BatchNorm2d(4, affine=False, track_running_stats=False),
-            refuses_none=ONE_VALUE,
+        *(
+            Sample(
+                lambda k=how: nn.BatchNorm2d(4, **k),
+                normal(4, 5, 2),
+                torch=lambda k=how: torch_nn().BatchNorm2d(4, **k),
+                refuses_none=ONE_VALUE,
+                differs_in_eval="" if "track_running_stats" in how else BATCH_STATISTICS,
+            )
+            for how in (
+                {"affine": False, "track_running_stats": False},
+                {"affine": False, "momentum": None},
+                {"track_running_stats": False, "momentum": None},
+            )
         ),
     ]
 
@@ -253,6 +261,155 @@ def same(name: str, *args: Any, inputs: Any = None, how: dict[str, Any] | None =
 
 def elementwise(name: str, *args: Any, inputs: Any = None) -> Sample:
     return same(name, *args, inputs=inputs, any_shape=ELEMENTWISE)
+
+
+def _more_pools() -> list[Sample]:
+    def refused(name):
+        return (
+            wrong(4, 9, says=(name, "(N, C, L)")),
+            wrong(2, 4, 9, 1, says=(name, "(N, C, L)")),
+        )
+
+    def refused_images(name):
+        return (
+            wrong(4, 8, 9, says=(name, "(N, C, H, W)")),
+            wrong(2, 4, 0, 3, says=(name, "pixels")),
+        )
+
+    return [
+        *(
+            same("MaxPool1d", *args, inputs=spaced(4, 11), how=how, wrong=refused("MaxPool1d"))
+            for args, how in (((2,), {}), ((4, 3, 2), {"ceil_mode": True}), (((3,), 1, 1), {}))
+        ),
+        same(
+            "MaxPool1d",
+            *(3, 2, 1, 2),
+            inputs=spaced(4, 11),
+            swallows_nan="with this padding and dilation the first number is in no window",
+            wrong=(
+                wrong(2, 4, 2, says=("MaxPool1d", "length", "kernel's 5", "(2, 4, 2)")),
+                wrong(2, 0, 9, 1, says=("MaxPool1d", "(N, C, L)")),
+            ),
+        ),
+        Sample(
+            lambda: nn.MaxPool1d(3, 2, return_indices=True),
+            spaced(4, 11),
+            "MaxPool1d with indices",
+            wrong=refused("MaxPool1d"),
+        ),
+        *(
+            same("AvgPool1d", *args, inputs=normal(4, 11), wrong=refused("AvgPool1d"))
+            for args in ((2,), (4, 3, 2), (3, 2, 1, True, True), ((3,), 2, 1, True, False))
+        ),
+        *(
+            same(
+                "AdaptiveAvgPool1d",
+                size,
+                inputs=normal(4, 11),
+                wrong=(
+                    *refused("AdaptiveAvgPool1d"),
+                    wrong(2, 4, 0, says=("AdaptiveAvgPool1d", "numbers")),
+                ),
+            )
+            for size in (1, 4)
+        ),
+        *(
+            same(
+                "AdaptiveMaxPool2d",
+                size,
+                inputs=spaced(4, 7, 9),
+                wrong=refused_images("AdaptiveMaxPool2d"),
+            )
+            for size in (1, (3, 4), (None, 3))
+        ),
+        Sample(
+            lambda: nn.AdaptiveMaxPool2d((2, 3), return_indices=True),
+            spaced(4, 7, 9),
+            "AdaptiveMaxPool2d with indices",
+            wrong=refused_images("AdaptiveMaxPool2d"),
+        ),
+    ]
+
+
+def _normalisations() -> list[Sample]:
+    def last(name, says):
+        return (wrong(5, 7, says=(f"{name}({says})", f"(*, {says})")), wrong(says=(f"(*, {says})",)))
+
+    channels = (
+        wrong(2, 5, 4, says=("GroupNorm(3, 6)", "(N, 6, *)")),
+        wrong(6, says=("GroupNorm(3, 6)", "(N, 6, *)")),
+        wrong(2, 6, 0, says=("GroupNorm(3, 6)", "more than 1 value")),
+    )
+    images = (
+        wrong(2, 3, 5, 4, says=("InstanceNorm2d(4)", "(N, 4, H, W)")),
+        wrong(4, 5, 3, says=("InstanceNorm2d(4)", "(N, 4, H, W)")),
+        wrong(2, 4, 1, 1, says=("InstanceNorm2d(4)", "more than 1 value")),
+    )
+    sequences = (
+        wrong(5, 4, says=("LocalResponseNorm", "(N, C, L, *)")),
+        wrong(5, says=("LocalResponseNorm", "(N, C, L, *)")),
+    )
+    return [
+        *(
+            same(
+                "LayerNorm",
+                sizes,
+                inputs=normal(2, 4, 5),
+                how=how,
+                wrong=last("LayerNorm", says),
+            )
+            for sizes, says, how in (
+                (5, "5", {}),
+                ((4, 5), "4, 5", {"eps": 0.3}),
+                ([5], "5", {"bias": False}),
+                ((2, 4, 5), "2, 4, 5", {"elementwise_affine": False}),
+            )
+        ),
+        *(
+            same(
+                "RMSNorm",
+                sizes,
+                inputs=normal(2, 4, 5),
+                how=how,
+                wrong=last("RMSNorm", says),
+            )
+            for sizes, says, how in (
+                (5, "5", {}),
+                ((4, 5), "4, 5", {"eps": 0.3}),
+                (5, "5", {"elementwise_affine": False}),
+            )
+        ),
+        *(
+            same("GroupNorm", 3, 6, inputs=normal(6, *shape), how=how, wrong=channels)
+            for shape, how in (((5, 2), {}), ((), {"eps": 0.3}), ((4,), {"affine": False}), ((7, 6), {}))
+        ),
+        same(
+            "GroupNorm",
+            *(1, 4),
+            inputs=normal(4, 2),
+            wrong=(wrong(1, 2, 1, says=("GroupNorm(1, 4)", "(N, 4, *)")),),
+        ),
+        *(
+            same("InstanceNorm2d", 4, inputs=normal(4, *shape), how=how, wrong=images)
+            for shape, how in (((5, 2), {}), ((7, 6), {"affine": True, "eps": 0.3}))
+        ),
+        *(
+            same(
+                "InstanceNorm2d",
+                4,
+                inputs=normal(4, 5, 2),
+                how={"track_running_stats": True, **how},
+                wrong=images,
+                differs_in_eval=BATCH_STATISTICS,
+            )
+            for how in ({"affine": True, "momentum": 0.3}, {"momentum": None})
+        ),
+        *(
+            same("LocalResponseNorm", *args, inputs=normal(5, *shape), wrong=sequences)
+            for args, shape in (((5,), (3, 2)), ((3, 0.7, 0.6, 2.0), (4,)), ((4, 1.3), (2, 3)), ((1,), (3,)))
+        ),
+        same("LocalResponseNorm", *(8, 0.9), inputs=normal(3, 4), wrong=sequences),
+    ]
 
 
 def _dropouts() -> list[Sample]:
@@ -960,17 +1117,13 @@ def _embeddings() -> list[Sample]:
 
 SAMPLES = [
     *_layers(),
-
-
-SAMPLES = [
-    *_layers(),
-    *_convolutions(),
+    *_more_pools(),
+    *_normalisations(),
     *_dropouts(),
+    *_convolutions(),
     *_activations(),
     *_losses(),
     *_more_losses(),
     *_networks(),
     *_embeddings(),
-
-
 ]

@@ -164,6 +164,22 @@ def adaptive_avg_pool2d_input_grad(rng, dtype):
     return rng.standard_normal((*x.shape[:2], *size)).astype(dtype), x.shape
 
 
+def adaptive_max_pool2d(rng, dtype):
+    h, w, oh, ow = (int(v) for v in rng.integers(1, 9, 4))
+    if rng.random() < 0.3:
+        oh = ow = 1
+    x = rng.integers(-4, 3, (batch(rng), 3, h, w)).astype(dtype)  # integers: many ties
+    x[rng.random(x.shape) < 0.05] = rng.choice([np.nan, -np.inf, np.inf])
+    x[:, 2] = -np.inf  # the first cell wins everywhere
+    return x, (oh, ow)
+
+
+def adaptive_max_pool2d_input_grad(rng, dtype):
+    x, size = adaptive_max_pool2d(rng, dtype)
+    y, winners = kernels.adaptive_max_pool2d.reference(x, size)
+    return rng.standard_normal(y.shape).astype(dtype), winners, x.shape
+
+
 def sum_rows(rng, dtype):
     shape = (int(rng.choice([0, 1, 7, 50])), int(rng.choice([0, 1, 3, 20])))
     if rng.random() < 0.2:
@@ -327,6 +343,36 @@ def batch_norm_input_grad(rng, dtype):
     return dy[:n], x[:n], mean, abs(var), gamma, 0.1, bool(rng.random() < 0.5)
 
 
+def groups(rng, dtype, arrays):
+    """Arrays (N, C, P), γ and β or not, and G."""
+    g, per_group = (int(v) for v in rng.integers(1, 5, 2))
+    n, pixels = int(rng.choice([0, 1, 2, 5])), int(rng.choice([1, 3, 35]))
+    kind = rng.random()
+    if kind < 0.3:  # features of one position, in a row or two that is longer than a run
+        g, per_group, pixels = 1, int(rng.choice([37, 600])), 1
+        n = 90 if rng.random() < 0.7 else n  # at times sums for γ of more than one task
+    elif kind < 0.5:  # more than one task, and more than a few images in one
+        n, pixels = 90, int(rng.choice([20, 40]))
+    elif kind < 0.6 and per_group > 1:  # instance norm
+        g, per_group = g * per_group, 1
+    per_group += pixels * per_group == 1  # one number has no variance
+    c = g * per_group
+    images = [(2 * rng.standard_normal((n, c, pixels)) + 1).astype(dtype) for _ in range(arrays)]
+    of_channels = [rng.standard_normal(c).astype(dtype) if rng.random() < 0.7 else None for _ in range(2)]
+    return images, of_channels, g
+
+
+def group_norm(rng, dtype):
+    (x,), (gamma, beta), g = groups(rng, dtype, 1)
+    return x, gamma, beta, g, 0.1, bool(rng.random() < 0.7)
+
+
+def group_norm_input_grad(rng, dtype):
+    (dy, x), (gamma, _), g = groups(rng, dtype, 2)
+    mean, var = (rng.standard_normal((len(x), g)).astype(dtype) for _ in range(2))
+    return dy, x, mean, abs(var), gamma, 0.1, bool(rng.random() < 0.7)
+
+
 def parameter_and_state(rng, dtype, arrays):
     shape = [(), (0,), (7,), (5, 3), (60, 70), (3, 2, 4, 5)][rng.integers(6)]
     return [np.asarray(rng.standard_normal(shape)).astype(dtype) for _ in range(arrays)]
@@ -415,6 +461,8 @@ ARGUMENTS = {
         avg_pool2d_input_grad,
         adaptive_avg_pool2d,
         adaptive_avg_pool2d_input_grad,
+        adaptive_max_pool2d,
+        adaptive_max_pool2d_input_grad,
         relu,
         relu_input_grad,
         slope_input_grad,
@@ -438,6 +486,8 @@ ARGUMENTS = {
         batch_norm,
         batch_norm_fixed,
         batch_norm_input_grad,
+        group_norm,
+        group_norm_input_grad,
         sgd_step,
         adam_step,
         gather_rows,

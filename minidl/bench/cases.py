@@ -257,6 +257,10 @@ def _operations() -> None:
     _layer("avgpool-global", f"AdaptiveAvgPool to 1×1, {at}", lambda nn: nn.AdaptiveAvgPool2d(1), *image)
     _layer("batchnorm2d", f"BatchNorm2d, {at}", lambda nn: nn.BatchNorm2d(64), *image, quick=True)
     _layer("batchnorm1d", "BatchNorm1d, 512×1024", lambda nn: nn.BatchNorm1d(1024), 512, 1024)
+    _layer("layernorm", "LayerNorm, 4096×512", lambda nn: nn.LayerNorm(512), 4096, 512)
+    _layer("rmsnorm", "RMSNorm, 4096×512", lambda nn: nn.RMSNorm(512), 4096, 512)
+    _layer("groupnorm", f"GroupNorm, {at}", lambda nn: nn.GroupNorm(32, 64), *image)
+    _layer("instancenorm", f"InstanceNorm2d, {at}", lambda nn: nn.InstanceNorm2d(64), *image)
     _layer("relu-small", "ReLU, 64×128", lambda nn: nn.ReLU(), 64, 128)
     for name in ("ReLU", "Sigmoid", "Tanh"):
         _layer(name.lower(), f"{name}, {at}", partial(_called, name=name), *image)

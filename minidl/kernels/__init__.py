@@ -13,6 +13,7 @@ from minidl.kernels.activation import (
     tanh,
     tanh_input_grad,
 )
+from minidl.kernels.adaptive_maxima import adaptive_max_pool2d, adaptive_max_pool2d_input_grad
 from minidl.kernels.averages import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_input_grad,
@@ -31,6 +32,7 @@ from minidl.kernels.curves import (
     softplus,
 )
 from minidl.kernels.embedding import bags_of, gather_rows, scatter_max, scatter_rows
+from minidl.kernels.groups import group_norm, group_norm_input_grad
 from minidl.kernels.lines import prelu, prelu_input_grad, three_lines, three_lines_input_grad
 from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
 from minidl.kernels.normalization import batch_norm, batch_norm_fixed, batch_norm_input_grad
@@ -52,6 +54,8 @@ __all__ = [
     "adam_step",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_input_grad",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_input_grad",
     "avg_pool2d",
     "avg_pool2d_input_grad",
     "bags_of",
@@ -70,6 +74,8 @@ __all__ = [
     "gather_rows",
     "gelu",
     "get_backend",
+    "group_norm",
+    "group_norm_input_grad",
     "hardswish",
     "kernel",
     "linear",

@@ -2,7 +2,8 @@
 
 from minidl.nn import init, utils
 from minidl.nn.activation import ReLU, Sigmoid, Tanh
-from minidl.nn.batchnorm import BatchNorm1d, BatchNorm2d
+from minidl.nn.adaptive_pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool2d
+from minidl.nn.batchnorm import BatchNorm1d, BatchNorm2d, InstanceNorm2d
 from minidl.nn.bilinear import Bilinear
 from minidl.nn.containers import Sequential
 from minidl.nn.conv import Conv1d, Conv2d
@@ -14,6 +15,7 @@ from minidl.nn.exponential_units import CELU, ELU, SELU, Softplus
 from minidl.nn.flatten import Flatten, Unflatten
 from minidl.nn.gates import GELU, GLU, Hardswish, Mish, SiLU
 from minidl.nn.identity import Identity
+from minidl.nn.layernorm import GroupNorm, LayerNorm, RMSNorm
 from minidl.nn.linear import Linear
 from minidl.nn.loss_binary import BCELoss, BCEWithLogitsLoss, HingeEmbeddingLoss, SoftMarginLoss
 from minidl.nn.loss_classes import CrossEntropyLoss, MultiMarginLoss, NLLLoss
@@ -23,8 +25,10 @@ from minidl.nn.module import Module, watch_forward
 from minidl.nn.padding import CircularPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 from minidl.nn.parameter import Parameter
 from minidl.nn.pixel_shuffle import PixelShuffle, PixelUnshuffle
-from minidl.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from minidl.nn.pooling import AvgPool2d, MaxPool2d
+from minidl.nn.pooling_1d import AvgPool1d, MaxPool1d
 from minidl.nn.rectifiers import LeakyReLU, PReLU, ReLU6, Threshold
+from minidl.nn.response import LocalResponseNorm
 from minidl.nn.row_sparse import RowSparse
 from minidl.nn.shrinkers import Hardshrink, Softshrink, Tanhshrink
 from minidl.nn.similarity import CosineEmbeddingLoss, CosineSimilarity
@@ -38,8 +42,11 @@ __all__ = [
     "GELU",
     "GLU",
     "SELU",
+    "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
     "AlphaDropout",
+    "AvgPool1d",
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
@@ -58,6 +65,7 @@ __all__ = [
     "Embedding",
     "EmbeddingBag",
     "Flatten",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -65,13 +73,17 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InstanceNorm2d",
     "KLDivLoss",
     "L1Loss",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
     "MaxPool2d",
     "Mish",
     "Module",
@@ -82,6 +94,7 @@ __all__ = [
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
+    "RMSNorm",
     "ReLU",
     "ReLU6",
     "ReflectionPad2d",

@@ -1,4 +1,4 @@
-"""Batch normalisation: every channel is brought to mean 0 and variance 1, then to learnt ones."""
+"""Every channel, of the batch or of each image, is brought to mean 0 and variance 1, then to learnt ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from minidl.nn import init
 from minidl.nn.module import Module
 from minidl.nn.parameter import Parameter
 
-__all__ = ["BatchNorm1d", "BatchNorm2d"]
+__all__ = ["BatchNorm1d", "BatchNorm2d", "InstanceNorm2d"]
 
 
 class _BatchNorm(Module):
@@ -82,9 +82,7 @@ class _BatchNorm(Module):
         dy, x, mean, var, of_batch = self.recall(dy)
         gamma, _ = self._affine(dy.dtype)
         dx, dgamma, dbeta = kernels.batch_norm_input_grad(dy, x, mean, var, gamma, self.eps, of_batch)
-        if self.weight is not None and self.bias is not None:
-            self.weight.add_grad(dgamma, fresh=True)
-            self.bias.add_grad(dbeta, fresh=True)
+        self._collect(dgamma, dbeta)
         return dx
 
     def _affine(self, dtype: np.dtype[Any]) -> tuple[Array | None, Array | None]:
@@ -93,12 +91,23 @@ class _BatchNorm(Module):
             return None, None
         return self.weight.astype(dtype), self.bias.astype(dtype)
 
+    def _collect(self, dgamma: Array, dbeta: Array) -> None:
+        """Give γ and β their gradients, if they are there."""
+        if self.weight is not None and self.bias is not None:
+            self.weight.add_grad(dgamma, fresh=True)
+            self.bias.add_grad(dbeta, fresh=True)
+
     def _track(self, mean: Array, var: Array) -> None:
-        """Move the running statistics towards this batch's: running ← (1 − m)·running + m·batch."""
-        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+        """Count this batch, and move the running statistics towards its own."""
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
+            m = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+            self._move(m, mean, var)
+
+    def _move(self, m: float, mean: Array, var: Array) -> None:
+        """Running ← (1 − m)·running + m·batch."""
+        if self.running_mean is None or self.running_var is None:
             return
-        self.num_batches_tracked += 1
-        m = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean[...] = (1 - m) * self.running_mean + m * mean
         self.running_var[...] = (1 - m) * self.running_var + m * var
 
@@ -162,6 +171,74 @@ class BatchNorm2d(_BatchNorm):
     Raises:
         ShapeError: an input of other channels or rank, or one value per channel in training.
     """
+
+    def _check(self, x: Array) -> None:
+        self.check_input(x, "N", self.num_features, "H", "W")
+
+
+class InstanceNorm2d(_BatchNorm):
+    """Normalisation of each channel of each image by itself: `y = γ (x − mean) / √(var + eps) + β`.
+
+    Mean and variance (with n) are those of one image's pixels, in evaluation too. With
+    `track_running_stats` training also moves running ones towards their means over the batch (of the
+    variances with n − 1), and evaluation uses those. (Ulyanov, Vedaldi & Lempitsky 2016, eq. 2.)
+
+    Shape:
+        - input: (N, C, H, W); output: the same
+        - weight γ, bias β, running_mean, running_var: (C,)
+
+    Args:
+        num_features: C.
+        eps: added to the variance, so that a constant image does not divide by zero.
+        momentum: how far the running statistics move at each step; None leaves them where they are.
+        affine: True adds γ and β.
+        track_running_stats: True keeps running statistics, and uses them in evaluation.
+        dtype: of parameters and buffers; float32 unless told.
+
+    Raises:
+        ShapeError: an input of other channels or rank, or images of one pixel where they are measured.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        *,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype=dtype)
+
+    def forward(self, x: Array) -> Array:
+        self._check(x)
+        if not self.training and self.running_mean is not None:
+            return super().forward(x)  # with the running statistics, as batch norm
+        n = x.shape[2] * x.shape[3]
+        if n < 2:
+            raise ShapeError(f"{self.label()}: expected more than 1 value per channel, got input {x.shape}")
+        images = x.reshape(*x.shape[:2], n)  # (N, C, H·W)
+        gamma, beta = self._affine(x.dtype)
+        y, mean, var = kernels.group_norm(images, gamma, beta, self.num_features, self.eps, True)
+        if self.training and len(x) and self.momentum is not None:
+            self._move(self.momentum, mean.mean(axis=0), var.mean(axis=0) * (n / (n - 1)))
+        y = y.reshape(x.shape)
+        self.remember(images, mean, var, True, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        # As batch norm's, but each image by itself: dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ;
+        # dx = dx̂ / σ, where the running statistics were used
+        dy, x, mean, var, measured = self.recall(dy)
+        gamma, _ = self._affine(dy.dtype)
+        given = (dy.reshape(x.shape), x, mean, var, gamma, self.eps)
+        if measured:
+            dx, dgamma, dbeta = kernels.group_norm_input_grad(*given, True)
+        else:
+            dx, dgamma, dbeta = kernels.batch_norm_input_grad(*given, False)
+        self._collect(dgamma, dbeta)
+        return dx.reshape(dy.shape)
 
     def _check(self, x: Array) -> None:
         self.check_input(x, "N", self.num_features, "H", "W")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from minidl import kernels
 from minidl.array import Array
 from minidl.errors import ShapeError
-from minidl.kernels.geometry import Pair, Size2d, check_fits, pair, whole
+from minidl.kernels.geometry import Pair, Size2d, check_fits, pair
 from minidl.kernels.pooling import winner_positions
 from minidl.nn.module import Module
 
-__all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d"]
+__all__ = ["AvgPool2d", "MaxPool2d", "check_padding", "steps_over"]
 
 
 class _Pool2d(Module):
@@ -28,11 +28,7 @@ class _Pool2d(Module):
         self.stride = self.kernel_size if stride is None else pair(stride, f"{name}: stride", 1)
         self.padding = pair(padding, f"{name}: padding")
         for pad, kernel in zip(self.padding, self.kernel_size, strict=True):
-            if 2 * pad > kernel:
-                raise ValueError(
-                    f"{name}: expected padding of at most half the kernel, "
-                    f"got padding={padding} for kernel_size={kernel_size}"
-                )
+            check_padding(name, pad, kernel, padding, kernel_size)
 
     def _check_fits(self, x: Array) -> None:
         self.check_input(x, "N", "C", "H", "W")
@@ -40,6 +36,19 @@ class _Pool2d(Module):
             window = (self.kernel_size, self.stride, self.padding, self.dilation)
             _check_window(self.label(), x.shape, *window, self.ceil_mode)
             self._fitting = x.shape
+
+
+def check_padding(name: str, pad: int, kernel: int, padding: Size2d, kernel_size: Size2d) -> None:
+    """Refuse padding beyond half the kernel: a window could lie in it, and would have no maximum.
+
+    Raises:
+        ValueError: it names both as they were given.
+    """
+    if 2 * pad > kernel:
+        raise ValueError(
+            f"{name}: expected padding of at most half the kernel, "
+            f"got padding={padding} for kernel_size={kernel_size}"
+        )
 
 
 def _check_window(
@@ -53,13 +62,18 @@ def _check_window(
 ) -> None:
     """Refuse images that are smaller than one window, or that a dilated window steps over."""
     check_fits(who, input_shape, kernel_size, stride, padding, dilation, ceil_mode)
-    for size, step, pad, gap in zip(input_shape[2:], stride, padding, dilation, strict=True):
-        # the first tap of the window at `start` that is not in the padding sits at start mod dilation
-        if any(start % gap >= size for start in range(-pad, 0, step)):
+    for axis in zip(input_shape[2:], stride, padding, dilation, strict=True):
+        if steps_over(*axis):
             raise ShapeError(
                 f"{who}: expected an input with a cell in every window of kernel_size="
                 f"{kernel_size}, padding={padding}, dilation={dilation}, got {input_shape}"
             )
+
+
+def steps_over(size: int, stride: int, padding: int, dilation: int) -> bool:
+    """Whether some window that begins in the padding has no tap inside, along one axis."""
+    # the first tap of the window at `start` that is not in the padding sits at start mod dilation
+    return any(start % dilation >= size for start in range(-padding, 0, stride))
 
 
 class MaxPool2d(_Pool2d):
@@ -182,55 +196,3 @@ class AvgPool2d(_Pool2d):
             f"ceil_mode={self.ceil_mode}, count_include_pad={self.count_include_pad}, "
             f"divisor_override={self.divisor_override}"
         )
-
-
-class AdaptiveAvgPool2d(Module):
-    """Means over a grid of windows that covers the image, so that every image gives the same size.
-
-    Window i reaches from ⌊i·H/OH⌋ to ⌈(i+1)·H/OH⌉; `AdaptiveAvgPool2d(1)` is global average pooling
-    (Lin et al. 2013).
-
-    Shape:
-        - input: (N, C, H, W)
-        - output: (N, C, OH, OW)
-
-    Args:
-        output_size: one number or (OH, OW); None in a pair keeps the input's size there.
-
-    Raises:
-        ValueError: sizes below 1.
-        ShapeError: an input of another rank, or without pixels.
-    """
-
-    output_size: int | tuple[int | None, ...] | list[int | None] | None
-
-    def __init__(self, output_size: int | tuple[int | None, ...] | list[int | None] | None) -> None:
-        sizes = output_size if isinstance(output_size, tuple | list) else [output_size] * 2
-        if len(sizes) != 2:
-            raise ValueError(
-                f"AdaptiveAvgPool2d: expected output_size or a pair of them, got {output_size!r}"
-            )
-        for size in sizes:
-            if size is not None:
-                whole(size, "AdaptiveAvgPool2d: output_size", 1)
-        self.output_size = output_size
-
-    def forward(self, x: Array) -> Array:
-        self.check_input(x, "N", "C", "H", "W")
-        if 0 in x.shape[1:]:
-            raise ShapeError(f"{self.label()}: expected an input (N, C, H, W) with pixels, got {x.shape}")
-        sizes = self.output_size if isinstance(self.output_size, tuple | list) else [self.output_size] * 2
-        height, width = (
-            have if want is None else want for want, have in zip(sizes, x.shape[2:], strict=True)
-        )
-        y = kernels.adaptive_avg_pool2d(x, (height, width))
-        self.remember(x.shape, output=y)
-        return y
-
-    def backward(self, dy: Array) -> Array:
-        # dx = dy / cells, for every cell of the window
-        dy, input_shape = self.recall(dy)
-        return kernels.adaptive_avg_pool2d_input_grad(dy, input_shape)
-
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"

@@ -2,10 +2,12 @@
 
 from minidl.kernels.cuda import (
     activation,
+    adaptive_maxima,
     averages,
     conv,
     curves,
     embedding,
+    groups,
     lines,
     loss,
     normalization,
@@ -18,10 +20,12 @@ from minidl.kernels.cuda import (
 
 __all__ = [
     "activation",
+    "adaptive_maxima",
     "averages",
     "conv",
     "curves",
     "embedding",
+    "groups",
     "lines",
     "loss",
     "normalization",

@@ -14,10 +14,13 @@ from minidl.kernels.cuda.pooling import pixel_of, quotient, windows_over
 from minidl.kernels.geometry import Pair, output_sizes
 
 __all__ = [
+    "GRID",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_input_grad",
     "avg_pool2d",
     "avg_pool2d_input_grad",
+    "bounds",
+    "windows_around",
 ]
 
 WINDOW = (

@@ -21,7 +21,16 @@ from minidl.kernels.numba_cpu.streams import is_far, stream_gradient
 from minidl.kernels.numba_cpu.sums import RUN, add_rows, add_up
 from minidl.kernels.numba_cpu.tasks import tasks
 
-__all__ = ["batch_norm", "batch_norm_fixed", "batch_norm_input_grad"]
+__all__ = [
+    "batch_norm",
+    "batch_norm_fixed",
+    "batch_norm_input_grad",
+    "deviation_products",
+    "fold",
+    "gradient",
+    "normalise",
+    "square_deviations",
+]
 
 SHORT = 32  # pixels per channel below which an image is better read as a vector
 PIECE = 32_768  # numbers of one task
@@ -149,11 +158,11 @@ def _forward_channel(task, thread, x, mean, var, gamma, beta, eps, measure, y):
         mean[task] = total / n
         total = 0.0
         for image in range(len(x)):
-            total += _square_deviations(x[image, task], mean[task])
+            total += square_deviations(x[image, task], mean[task])
         var[task] = total / n
     scale = gamma[task] / x.dtype.type(math.sqrt(var[task] + eps))
     for image in range(len(x)):
-        _normalise(x[image, task], mean[task], scale, beta[task], y[image, task])
+        normalise(x[image, task], mean[task], scale, beta[task], y[image, task])
 
 
 @jit
@@ -170,7 +179,7 @@ def _backward_channel(task, thread, dy, x, mean, var, gamma, eps, of_batch, dx, 
     total, products = 0.0, 0.0
     for image in range(len(x)):
         total += add_up(dy[image, task])
-        products += _products(dy[image, task], x[image, task], mean[task])
+        products += deviation_products(dy[image, task], x[image, task], mean[task])
     std = math.sqrt(var[task] + eps)
     dgamma[task], dbeta[task] = products / std, total
     scale = gamma[task] / std
@@ -181,11 +190,11 @@ def _backward_channel(task, thread, dy, x, mean, var, gamma, eps, of_batch, dx, 
         if far:
             stream_gradient(dy[image, task], x[image, task], *numbers, dx[image, task])
         else:
-            _gradient(dy[image, task], x[image, task], *numbers, dx[image, task])
+            gradient(dy[image, task], x[image, task], *numbers, dx[image, task])
 
 
 @functools.partial(jit, fastmath=SUMS)
-def _square_deviations(x: Array, mean: float) -> float:
+def square_deviations(x: Array, mean: float) -> float:
     """Σ (x − mean)², some hundred numbers at a time."""
     total = 0.0
     for first in range(0, len(x), RUN):
@@ -198,7 +207,7 @@ def _square_deviations(x: Array, mean: float) -> float:
 
 
 @functools.partial(jit, fastmath=SUMS)
-def _products(dy: Array, x: Array, mean: float) -> float:
+def deviation_products(dy: Array, x: Array, mean: float) -> float:
     """Σ dy (x − mean), likewise."""
     total = 0.0
     for first in range(0, len(x), RUN):
@@ -211,13 +220,15 @@ def _products(dy: Array, x: Array, mean: float) -> float:
 
 
 @jit
-def _normalise(x: Array, mean: float, scale: float, beta: float, y: Array) -> None:
+def normalise(x: Array, mean: float, scale: float, beta: float, y: Array) -> None:
+    """A run of numbers that share one scale."""
     for i in range(len(x)):
         y[i] = (x[i] - mean) * scale + beta
 
 
 @jit
-def _gradient(dy: Array, x: Array, mean: float, scale: float, slope: float, shift: float, dx: Array) -> None:
+def gradient(dy: Array, x: Array, mean: float, scale: float, slope: float, shift: float, dx: Array) -> None:
+    """The gradient of such a run."""
     for i in range(len(x)):
         dx[i] = dy[i] * scale - ((x[i] - mean) * slope + shift)
 
@@ -274,7 +285,7 @@ def _product_piece(task, thread, dy, x, mean, partial):
 
 
 @jit
-def _fold(partial: Array, share: float, channels: Array) -> None:
+def fold(partial: Array, share: float, channels: Array) -> None:
     """Add up what the tasks found, and each channel's columns; scale the sum."""
     pixels = partial.shape[1] // len(channels)
     total = partial[0]
@@ -308,12 +319,12 @@ def _forward_columns(
     if measure:
         partial = np.zeros((pieces, width))
         _sum_piece(team, pieces, (x, partial))
-        _fold(partial, share, mean)
+        fold(partial, share, mean)
     _spread(mean, middle)
     if measure:
         partial = np.zeros((pieces, width))
         _square_piece(team, pieces, (x, middle, partial))
-        _fold(partial, share, var)
+        fold(partial, share, var)
     _spread(var, scale)
     _spread(gamma, shift)
     for j in range(width):
@@ -343,10 +354,10 @@ def _backward_columns(
     _spread(mean, middle)
     partial = np.zeros((pieces, width))
     _sum_piece(team, pieces, (dy, partial))
-    _fold(partial, 1.0, dbeta)
+    fold(partial, 1.0, dbeta)
     partial = np.zeros((pieces, width))
     _product_piece(team, pieces, (dy, x, middle, partial))
-    _fold(partial, 1.0, dgamma)
+    fold(partial, 1.0, dgamma)
     for c in range(len(mean)):
         std = math.sqrt(var[c] + eps)
         factor = gamma[c] / std
