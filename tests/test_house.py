@@ -165,7 +165,10 @@ PUBLIC = {
     "MinidlError NonFiniteError ShapeError StateDictError",
     "minidl.train": "Callback Checkpoint History Trainer load_checkpoint load_weights save_checkpoint "
     "save_weights",
-    "minidl.metrics": "Accuracy ConfusionMatrix Mean Metric accuracy confusion_matrix",
+    "minidl.metrics": "AUROC Accuracy ClassificationReport ConfusionMatrix F1Score Mean MeanAbsoluteError "
+    "MeanSquaredError Metric Precision R2Score ROC Recall RocCurve TopKAccuracy accuracy auc auroc "
+    "classification_report confusion_matrix f1_score mean_absolute_error mean_squared_error precision "
+    "r2_score recall report_text roc top_k_accuracy",
 }
 
 
