@@ -163,8 +163,8 @@ PUBLIC = {
     "check_optimizer check_scheduler diagnose gradient_check numerical_gradient planted",
     "minidl.errors": "BackendError BackwardError CheckpointError DTypeError DataError KernelError "
     "MinidlError NonFiniteError ShapeError StateDictError",
-    "minidl.train": "Callback Checkpoint History Trainer load_checkpoint load_weights save_checkpoint "
-    "save_weights",
+    "minidl.train": "Callback Checkpoint EarlyStopping History LambdaCallback LearningRateMonitor SaveBest "
+    "Trainer load_checkpoint load_weights save_checkpoint save_weights",
     "minidl.metrics": "AUROC Accuracy ClassificationReport ConfusionMatrix F1Score Mean MeanAbsoluteError "
     "MeanSquaredError Metric Precision R2Score ROC Recall RocCurve TopKAccuracy accuracy auc auroc "
     "classification_report confusion_matrix f1_score mean_absolute_error mean_squared_error precision "

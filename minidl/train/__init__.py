@@ -1,14 +1,19 @@
 """The training room: the loop, what it measures, and how a run is stopped, saved and resumed."""
 
-from minidl.train.callbacks import Callback, Checkpoint
+from minidl.train.callbacks import Callback, Checkpoint, LambdaCallback, LearningRateMonitor
 from minidl.train.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
+from minidl.train.early_stopping import EarlyStopping, SaveBest
 from minidl.train.history import History
 from minidl.train.trainer import Trainer
 
 __all__ = [
     "Callback",
     "Checkpoint",
+    "EarlyStopping",
     "History",
+    "LambdaCallback",
+    "LearningRateMonitor",
+    "SaveBest",
     "Trainer",
     "load_checkpoint",
     "load_weights",

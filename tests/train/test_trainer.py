@@ -13,6 +13,7 @@ from minidl.data import ArrayDataset, DataLoader
 from minidl.errors import CheckpointError, NonFiniteError, StateDictError
 from minidl.metrics import Accuracy, ConfusionMatrix, Mean
 from minidl.train import Callback, Trainer, load_checkpoint, save_checkpoint
+from minidl.train.callbacks import EVENTS
 
 
 class StopAt(Callback):
@@ -30,7 +31,7 @@ class StopAt(Callback):
 class Log(Callback):
     def __init__(self, name="", log=None):
         self.log = [] if log is None else log
-        for event in ("on_fit_start", "on_epoch_start", "on_step_end", "on_epoch_end", "on_fit_end"):
+        for event in EVENTS:
             setattr(self, event, lambda trainer, event=event: self.log.append((name, event)))
 
 
@@ -217,7 +218,7 @@ def test_callbacks_are_told_at_every_seam_in_order():
     log = []
     trainer = make_trainer(callbacks=[Log("first", log), Log("second", log)])
     trainer.fit(*loaders(), epochs=2)
-    epoch = ["on_epoch_start", *["on_step_end"] * 5, "on_epoch_end"]
+    epoch = ["on_epoch_start", *["on_step_start", "on_gradients", "on_step_end"] * 5, "on_epoch_end"]
     events = ["on_fit_start", *epoch, *epoch, "on_fit_end"]
     assert log == [(name, event) for event in events for name in ("first", "second")]
 
@@ -440,6 +441,12 @@ DAMAGE = {
     "no generator": (damaged(rng={}), CheckpointError, "damaged"),
     "another generator": (inside("rng", bit_generator="MT19937"), CheckpointError, "damaged"),
     "a module without its generator": (damaged(module_rngs={}), CheckpointError, "damaged"),
+    "a state of no callback": (
+        damaged(callbacks={"X": {}}),
+        CheckpointError,
+        "callbacks none, got one with X",
+    ),
+    "callbacks of a number": (damaged(callbacks=3), CheckpointError, "damaged"),
     "a loader of numbers": (damaged(loader=5), CheckpointError, "damaged"),
 }
 
