@@ -138,7 +138,7 @@ PUBLIC = {
     "nn optim set_num_threads testing to_device to_host train use_backend",
     "minidl.nn": "AdaptiveAvgPool2d AvgPool2d BCEWithLogitsLoss BatchNorm1d BatchNorm2d Conv2d "
     "CrossEntropyLoss Dropout Flatten Linear MSELoss MaxPool2d Module Parameter ReLU Sequential Sigmoid "
-    "Softmax Tanh init utils watch_forward "
+    "Softmax Tanh init utils watch_backward watch_forward "
     "CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid LogSoftmax "
     "Mish PReLU ReLU6 SELU SiLU Softmin Softplus Softshrink Softsign Tanhshrink Threshold "
     "BCELoss CosineEmbeddingLoss CosineSimilarity HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss "
@@ -163,8 +163,8 @@ PUBLIC = {
     "check_optimizer check_scheduler diagnose gradient_check numerical_gradient planted",
     "minidl.errors": "BackendError BackwardError CheckpointError DTypeError DataError KernelError "
     "MinidlError NonFiniteError ShapeError StateDictError",
-    "minidl.train": "Callback Checkpoint EarlyStopping History LambdaCallback LearningRateMonitor SaveBest "
-    "Trainer load_checkpoint load_weights save_checkpoint save_weights",
+    "minidl.train": "Callback Checkpoint EarlyStopping History LambdaCallback LearningRateMonitor Recorder "
+    "Recording SaveBest Trainer load_checkpoint load_weights save_checkpoint save_weights",
     "minidl.metrics": "AUROC Accuracy ClassificationReport ConfusionMatrix F1Score Mean MeanAbsoluteError "
     "MeanSquaredError Metric Precision R2Score ROC Recall RocCurve TopKAccuracy accuracy auc auroc "
     "classification_report confusion_matrix f1_score mean_absolute_error mean_squared_error precision "

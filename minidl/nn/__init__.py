@@ -23,6 +23,7 @@ from minidl.nn.shrinkers import Hardshrink, Softshrink, Tanhshrink
 from minidl.nn.similarity import CosineEmbeddingLoss, CosineSimilarity
 from minidl.nn.softmax import LogSoftmax, Softmax, Softmin
 from minidl.nn.squashers import Hardsigmoid, Hardtanh, LogSigmoid, Softsign
+from minidl.nn.watch import watch_backward
 
 __all__ = [
     "CELU",
@@ -83,5 +84,6 @@ __all__ = [
     "Threshold",
     "init",
     "utils",
+    "watch_backward",
     "watch_forward",
 ]

@@ -4,6 +4,8 @@ from minidl.train.callbacks import Callback, Checkpoint, LambdaCallback, Learnin
 from minidl.train.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from minidl.train.early_stopping import EarlyStopping, SaveBest
 from minidl.train.history import History
+from minidl.train.recorder import Recorder
+from minidl.train.recording import Recording
 from minidl.train.trainer import Trainer
 
 __all__ = [
@@ -13,6 +15,8 @@ __all__ = [
     "History",
     "LambdaCallback",
     "LearningRateMonitor",
+    "Recorder",
+    "Recording",
     "SaveBest",
     "Trainer",
     "load_checkpoint",

@@ -1,11 +1,15 @@
 """Wrong training, planted one bug at a time: what holds for groups, clipping, schedules and stops must not hold then."""
 
+import numpy as np
 import pytest
 from train import test_callbacks as callbacks
+from train import test_recorder as seen
 from train import test_steps as steps
 
+from minidl.nn import module as module_file
 from minidl.testing import Bug, planted
-from minidl.train import Checkpoint, EarlyStopping, LearningRateMonitor, Trainer, early_stopping
+from minidl.train import Checkpoint, EarlyStopping, LearningRateMonitor, Recorder, Trainer, early_stopping
+from minidl.train.summary import Summary
 
 BUGS = [
     ("groups", Bug("batches count alike", Trainer, "_shares", "size / sum(sizes)", "size * 0 + 1 / len(sizes)")),
@@ -70,3 +74,55 @@ def test_a_checkpoint_that_is_told_first_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(Checkpoint, "last", False)
     with pytest.raises(AssertionError):
         check_interrupted(tmp_path)
+
+
+RECORDER_BUGS = [
+    Bug("several batches: the last alone", Summary, "add", "self._squares += ", "self._squares = "),
+    Bug("the mean of parts is theirs", Summary, "add", "apart * (new / total)", "apart / 2"),
+    Bug("the spread between parts is lost", Summary, "add", "apart * apart *", "0 *"),
+    Bug("zeros are those that are not", Summary, "add", "new - int(np.count_nonzero(values))", "int(np.count_nonzero(values))"),
+    Bug("an edge belongs to the bin below", Summary, "add", 'side="right"', 'side="left"'),
+    Bug("NaN is passed over", Summary, "add", "self._nonfinite += ", "self._nonfinite = 0 * "),
+    Bug("std of a sample", Summary, "figures", "math.sqrt(self._spread / self.count)", "math.sqrt(self._spread / max(1, self.count - 1))"),
+    Bug("the gradient of the input", Recorder, "_see_backward", "name, dy)", "name, dx)"),
+    Bug("gradients after they are clipped", Recorder, "on_gradients", "self._see_parameter_gradients()", "pass"),
+    Bug("a step relative to what came out", Recorder, "_row", "after - self._before[name], self._before[name]", "after - self._before[name], after"),
+    Bug("parameters are those before", Recorder, "_see_parameters", "name, parameter.data)", "name, self._before[name])"),
+    Bug("evaluations count", Recorder, "_see_forward", "not self._model.training", "False"),
+    Bug("a sleeper counts on", Recorder, "_dead", "np.where(alive, 0, asleep + 1)", "asleep + ~alive"),
+    Bug("one dead sample is a dead unit", Recorder, "_see_forward", ".any(axis=", ".all(axis="),
+    Bug("looking goes on", Recorder, "_let_go", "self._watched.close()", "pass"),
+    Bug("every step", Recorder, "_begin", "if step % self.every:", "if False:"),
+    Bug("memory without end", Recorder, "_end", "if len(self.steps) >= self.most:", "if False:"),
+]  # fmt: skip
+
+
+def check_recorder():
+    seen.test_a_summary_is_what_numpy_says((40,))
+    edge = np.array([-1.0, 0.0, 1.0])
+    summary = Summary(edge)
+    summary.add(edge)
+    assert summary.histogram.tolist() == [0, 1, 1, 1]
+    seen.test_what_is_not_finite_is_counted_and_left_out()
+    seen.test_a_summary_of_parts_is_that_of_the_whole()
+    seen.test_the_numbers_of_a_step_are_those_of_a_step_by_hand()
+    seen.test_gradients_are_seen_before_they_are_clipped()
+    seen.test_between_recorded_steps_nobody_looks()
+    seen.test_without_a_trainer()
+    seen.test_dead_units_are_those_that_stay_zero()
+    seen.test_a_channel_is_a_unit_of_a_convolution()
+    seen.test_memory_is_bounded_and_the_whole_run_is_covered()
+
+
+def test_an_honest_recorder_passes():
+    check_recorder()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("bug", RECORDER_BUGS, ids=lambda bug: bug.name)
+def test_a_planted_bug_in_the_recorder_is_found(bug):
+    try:
+        with planted(bug), pytest.raises((AssertionError, KeyError)):
+            check_recorder()
+    finally:
+        module_file._watchers.clear()
