@@ -161,15 +161,25 @@ def _label_layers(set_ticks: Any, names: Sequence[str], **how: Any) -> None:
 
 
 def _ticks(edges: NDArray[np.float64], first: int, last: int) -> list[tuple[float, str]]:
-    """Some edges in bins' numbers, at most nine, with their values: bin b lies between edges b − 1 and b."""
-    inside = range(first, min(last + 1, len(edges)))
-    decades = [i for i in inside if edges[i] == 0 or _is_whole(math.log10(abs(edges[i])))]
-    shown = decades if len(decades) > 2 else list(inside)
-    return [(i + 0.5, f"{edges[i]:.3g}") for i in shown[:: max(1, -(-len(shown) // 9))]]
+    """Some edges in bins' numbers, with their values: bin b lies between edges b − 1 and b.
+
+    Of powers of ten on both sides of 0, every so-many-th, and 0 itself in the middle of its bin.
+    """
+    inside = range(max(first - 1, 0), min(last + 1, len(edges)))
+    powers = {i: round(math.log10(abs(edges[i]))) for i in inside if edges[i] and _is_whole(edges[i])}
+    if len(powers) < 3:
+        return [(i + 0.5, f"{edges[i]:.3g}") for i in inside[:: max(1, -(-len(inside) // 9))]]
+    middle = int(np.searchsorted(edges, 0.0))
+    apart = max(1, -(-len(powers) // 9))
+    shown = [i for i, power in powers.items() if power % apart == 0 and abs(i + 0.5 - middle) > 2]
+    ticks = [(i + 0.5, f"{edges[i]:.0e}".replace("e-0", "e-").replace("e+0", "e")) for i in shown]
+    return sorted([*ticks, (float(middle), "0")]) if first <= middle <= last else ticks
 
 
-def _is_whole(number: float) -> bool:
-    return abs(number - round(number)) < 1e-9
+def _is_whole(edge: float) -> bool:
+    """Whether an edge is a power of ten, or minus one."""
+    power = math.log10(abs(edge))
+    return abs(power - round(power)) < 1e-9
 
 
 def _tidy(axes: Any) -> None:
