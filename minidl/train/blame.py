@@ -37,7 +37,7 @@ def blame(model: Module, loss: float, when: str, inputs: Sequence[Array]) -> str
         if not all(np.isfinite(part).all() for part in outputs):
             culprits.append(f"{names.get(id(module), '')} {module.label()}".strip())
 
-    with watch_forward(look):
+    with watch_forward(look, alone=True):
         model(*inputs)
     layer = f"first in the output of {culprits[0]}" if culprits else "in the loss itself"
     return f"{where}: {layer}; {advice}"

@@ -64,6 +64,19 @@ def test_watchers_end_in_any_order_and_after_an_error():
     assert not any("backward" in vars(m) for m in model.modules())
 
 
+def test_who_looks_alone_hides_the_forward_from_others():
+    model, x, log = network(), np.ones((1, 2), np.float32), []
+    with nn.watch_forward(lambda *_: log.append("first")):
+        with nn.watch_forward(lambda *_: log.append("alone"), alone=True):
+            model(x)
+        assert log == ["alone"] * 6
+        with nn.watch_forward(lambda *_: log.append("second")):
+            model(x)
+        assert log[6:] == ["first", "second"] * 6
+    model(x)
+    assert len(log) == 18
+
+
 BUGS = [
     Bug("watchers stay", watch, "watch_backward", "if not own", "if own"),
     Bug("the gradient is swallowed", watch, "_watched_backward", "return dx", "return 0 * dx"),
@@ -81,6 +94,7 @@ def check_all():
     test_every_module_is_seen_in_the_order_of_backward()
     test_no_bit_changes_and_nothing_is_left()
     test_watchers_end_in_any_order_and_after_an_error()
+    test_who_looks_alone_hides_the_forward_from_others()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

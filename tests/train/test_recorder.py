@@ -239,6 +239,9 @@ def test_the_step_that_failed_is_recorded_and_nobody_goes_on_looking():
     assert recorder.steps == list(range(trainer.global_step + 1))
     last = recorder.series("nonfinite", "activation")[-1]
     assert last[-1] > 0
+    assert (
+        recorder.histograms("activation")[-1, 0].sum() + last[0] == 5 * 16
+    )  # the search for it is not counted
     assert np.isnan(recorder.series("rms", "gradient")[-1]).all()  # it never came so far
     clean(trainer.model)
 

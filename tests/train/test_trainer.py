@@ -11,7 +11,20 @@ from minidl import nn, optim
 from minidl.array import get_rng_state, manual_seed
 from minidl.data import ArrayDataset, DataLoader
 from minidl.errors import CheckpointError, NonFiniteError, StateDictError
-from minidl.metrics import Accuracy, ConfusionMatrix, Mean
+from minidl.metrics import (
+    AUROC,
+    Accuracy,
+    ConfusionMatrix,
+    F1Score,
+    Mean,
+    MeanSquaredError,
+    Precision,
+    R2Score,
+    Recall,
+    TopKAccuracy,
+    auroc,
+    r2_score,
+)
 from minidl.train import Callback, Trainer, load_checkpoint, save_checkpoint
 from minidl.train.callbacks import EVENTS
 
@@ -593,3 +606,31 @@ def test_a_metric_of_ones_own_is_measured_like_any_other():
         model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), lr=0.1), [Largest("largest")]
     )
     assert "val_largest" in trainer.fit(*loaders()).columns
+
+
+def test_metrics_of_scores_and_of_numbers_are_measured_like_any_other():
+    x, labels = data().arrays
+    yes = (labels == 1).astype(np.float32)[:, None]
+    model = nn.Linear(5, 1)
+    trainer = Trainer(
+        model, nn.BCEWithLogitsLoss(), optim.SGD(model.parameters(), lr=0.2), [AUROC(), AUROC(name="again")]
+    )
+    batches = DataLoader(ArrayDataset(x, yes), 4)
+    record = trainer.fit(batches, batches, epochs=3).records[-1]
+    assert record["val_auroc"] == auroc(model(x), yes) == record["val_again"]
+
+    model = nn.Linear(5, 2)
+    trainer = Trainer(
+        model, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.01), [R2Score(), MeanSquaredError()]
+    )
+    batches = DataLoader(ArrayDataset(x, x[:, 1:3]), 4)
+    record = trainer.fit(batches, batches, epochs=3).records[-1]
+    assert record["val_mse"] == pytest.approx(record["val_loss"], rel=1e-6)
+    assert record["val_r2"] == pytest.approx(r2_score(model(x), x[:, 1:3]), rel=1e-9)
+
+    model = nn.Linear(5, 3)
+    measured = [Precision(3), Recall(3), F1Score(3, "weighted"), TopKAccuracy(2)]
+    trainer = Trainer(model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), lr=0.1), measured)
+    record = trainer.fit(*loaders(), epochs=2).records[-1]
+    for name in ("precision", "recall", "f1", "top2_accuracy"):
+        assert 0 <= record[f"val_{name}"] <= 1
