@@ -148,7 +148,7 @@ PUBLIC = {
     "PoissonNLLLoss RMSNorm ReLU ReLU6 ReflectionPad2d ReplicationPad2d RowSparse "
     "SELU Sequential SiLU Sigmoid SmoothL1Loss SoftMarginLoss Softmax Softmin "
     "Softplus Softshrink Softsign Tanh Tanhshrink Threshold Unflatten Upsample "
-    "ZeroPad2d init utils watch_forward",
+    "ZeroPad2d init utils watch_backward watch_forward",
     "minidl.nn.utils": "clip_grad_norm_ clip_grad_value_ get_total_norm",
     "minidl.optim": "ASGD Adadelta Adagrad Adam AdamW Adamax LBFGS NAdam Optimizer RAdam RMSprop "
     "Rprop SGD SparseAdam lr_scheduler swa_utils",
@@ -176,9 +176,14 @@ PUBLIC = {
     "numerical_gradient planted",
     "minidl.errors": "BackendError BackwardError CheckpointError DTypeError DataError KernelError "
     "MinidlError NonFiniteError ShapeError StateDictError",
-    "minidl.train": "Averaging Callback Checkpoint History Trainer load_checkpoint load_weights "
-    "save_checkpoint save_weights",
-    "minidl.metrics": "Accuracy ConfusionMatrix Mean Metric accuracy confusion_matrix",
+    "minidl.train": "Averaging Callback Checkpoint EarlyStopping History LambdaCallback "
+    "LearningRateMonitor Recorder Recording SaveBest Trainer load_checkpoint "
+    "load_weights save_checkpoint save_weights",
+    "minidl.metrics": "AUROC Accuracy ClassificationReport ConfusionMatrix F1Score Mean "
+    "MeanAbsoluteError MeanSquaredError Metric Precision R2Score ROC Recall RocCurve "
+    "TopKAccuracy accuracy auc auroc classification_report confusion_matrix f1_score "
+    "mean_absolute_error mean_squared_error precision r2_score recall report_text roc "
+    "top_k_accuracy",
 }
 
 

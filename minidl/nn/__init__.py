@@ -35,6 +35,7 @@ from minidl.nn.similarity import CosineEmbeddingLoss, CosineSimilarity
 from minidl.nn.softmax import LogSoftmax, Softmax, Softmin
 from minidl.nn.squashers import Hardsigmoid, Hardtanh, LogSigmoid, Softsign
 from minidl.nn.upsample import Upsample
+from minidl.nn.watch import watch_backward
 
 __all__ = [
     "CELU",
@@ -118,5 +119,6 @@ __all__ = [
     "ZeroPad2d",
     "init",
     "utils",
+    "watch_backward",
     "watch_forward",
 ]

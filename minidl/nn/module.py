@@ -422,13 +422,21 @@ _watchers: list[Watcher] = []
 
 
 @contextmanager
-def watch_forward(watcher: Watcher) -> Iterator[None]:
+def watch_forward(watcher: Watcher, alone: bool = False) -> Iterator[None]:
     """Call `watcher(module, inputs, output)` after every module's forward, while the block runs.
 
     This is how `summary` learns shapes and how the trainer finds the layer that made a NaN.
+
+    Args:
+        watcher: must not change what it sees.
+        alone: nobody else is told meanwhile, as of a forward that is run once more only to look at it.
     """
+    others = _watchers[:] if alone else []
+    for other in others:
+        _watchers.remove(other)
     _watchers.append(watcher)
     try:
         yield
     finally:
         _watchers.remove(watcher)
+        _watchers[:0] = others

@@ -12,12 +12,12 @@ from minidl.array import Array
 if TYPE_CHECKING:
     from minidl.train.history import History
 
-__all__ = ["plot_confusion_matrix", "plot_history", "plot_mistakes"]
+__all__ = ["new_figure", "plot_confusion_matrix", "plot_history", "plot_mistakes"]
 
 TRAIN, VAL, WRONG = "#3b82f6", "#f97316", "#dc2626"
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
     """A figure of its own: pyplot, with its global list of figures, is not needed to write files."""
     from matplotlib.figure import Figure
 
@@ -34,7 +34,7 @@ def plot_history(history: History) -> Any:
         raise ValueError("plot_history: expected at least one epoch, got an empty history")
     names = [name.split("_", 1) for name in history.columns if name.startswith(("train_", "val_"))]
     panels = list(dict.fromkeys(figure for _, figure in names))
-    figure = _figure(4.5 * len(panels), 3.4)
+    figure = new_figure(4.5 * len(panels), 3.4)
     epochs = history["epoch"]
     for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
         for part, label, colour in (("train", "training", TRAIN), ("val", "validation", VAL)):
@@ -58,7 +58,7 @@ def plot_confusion_matrix(matrix: Array, classes: Sequence[str]) -> Any:
         classes: C names.
     """
     size = len(classes)
-    figure = _figure(1.2 + 0.5 * size, 1.0 + 0.5 * size)
+    figure = new_figure(1.2 + 0.5 * size, 1.0 + 0.5 * size)
     axes = figure.subplots()
     mistakes = np.where(np.eye(size, dtype=bool), 0, matrix)
     axes.imshow(mistakes, cmap="Reds", vmin=0, vmax=max(1, mistakes.max()))
@@ -94,7 +94,7 @@ def plot_mistakes(
     order = np.argsort(-confidence, kind="stable")[:most]
     columns = 10
     rows = max(1, -(-len(order) // columns))
-    figure = _figure(columns * 1.0, rows * 1.25 + 0.5)
+    figure = new_figure(columns * 1.0, rows * 1.25 + 0.5)
     shown = f"the {len(order)} surest of " if len(order) < len(images) else ""
     figure.suptitle(f"{shown}{len(images)} mistakes: true → predicted (probability)", fontsize=10)
     for place, axes in enumerate(np.ravel(figure.subplots(rows, columns))):

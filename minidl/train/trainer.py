@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
-from minidl.array import Array, convert, get_rng_state, place_of, set_rng_state, to_host
+from minidl.array import Array, convert, get_rng_state, place_of, set_rng_state
 from minidl.data import DataLoader
 from minidl.errors import CheckpointError, MinidlError, NonFiniteError
-from minidl.metrics import Mean, Metric
-from minidl.nn import Module, watch_forward
+from minidl.metrics import Metric
+from minidl.nn import Module
+from minidl.nn.utils import clip_grad_norm_, clip_grad_value_
 from minidl.optim import Optimizer
 from minidl.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from minidl.train.callbacks import Callback
+from minidl.train.blame import blame
+from minidl.train.callbacks import Callback, load_states, states_of, tell
 from minidl.train.history import History
+from minidl.train.measured import Measured
+from minidl.train.parts import check_fit, check_options, check_parts
 
 __all__ = ["Trainer"]
 
@@ -38,18 +42,31 @@ class Trainer:
         callbacks: told when a fit, an epoch or a step begins or ends, in this order.
         scheduler: its `step()` is called after every epoch. `ReduceLROnPlateau` is told the validation loss,
             or without validation the training loss.
+        scheduler_interval: `"step"` calls it after every step instead, as OneCycleLR and CyclicLR are meant.
+        accumulate: how many batches make one step. Their gradients are averaged, each counting by its
+            samples, so the step is that of one batch as large as all of them, where the loss is a plain
+            mean over samples (of a sum it is the sum) and no layer looks at several samples at once (batch
+            norm does). What is left at an epoch's end is a smaller step. A run is saved and stopped between
+            steps only.
+        clip_grad_norm: shorten all gradients together to at most this norm, before every step.
+        clip_grad_value: cut every gradient to at most this absolute value, before every step.
 
     Raises:
         TypeError: an argument is not what stands in its place.
-        ValueError: the optimizer has none of the model's parameters, or two metrics have one name.
+        ValueError: the optimizer has none of the model's parameters, two metrics have one name, an unknown
+            interval, a plateau at every step, or a number out of range.
 
     Attributes:
-        history: one record per finished epoch.
+        history: one record per finished epoch; its `"lr"` is the optimizer's rate when the epoch was over,
+            before a scheduler of epochs went on.
         epoch: how many epochs are finished.
         step: how many steps of the current epoch are done.
         global_step: how many steps are done in all.
-        steps_per_epoch: how many batches an epoch of this fit has.
+        steps_per_epoch: how many steps an epoch of this fit has.
         epochs: at how many finished epochs this fit ends.
+        resumed: whether this fit goes on with one that was interrupted, here or in the run that was loaded.
+        grad_norm: the gradients' norm before they were clipped in the last step; None without
+            `clip_grad_norm`.
         running: figures of the current epoch so far, such as `{"loss": 0.4, "accuracy": 0.9}`.
         samples: how many samples this process has trained on.
         stopped: whether `stop()` ended the last fit early.
@@ -64,24 +81,32 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         *,
         scheduler: LRScheduler | None = None,
+        scheduler_interval: str = "epoch",
+        accumulate: int = 1,
+        clip_grad_norm: float | None = None,
+        clip_grad_value: float | None = None,
     ) -> None:
-        _check_parts(model, loss, optimizer, metrics)
+        check_parts(model, loss, optimizer, metrics)
+        check_options(scheduler, scheduler_interval, accumulate, clip_grad_norm, clip_grad_value)
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
-        self.metrics: list[Metric] = list(metrics)
+        self._measured = Measured(metrics)
         self.callbacks = list(callbacks)
         self.scheduler = scheduler
+        self.scheduler_interval = scheduler_interval
+        self.accumulate = int(accumulate)
+        self.clip_grad_norm = clip_grad_norm
+        self.clip_grad_value = clip_grad_value
+        self.grad_norm: float | None = None
         self.history = History()
         self.epoch = self.step = self.global_step = 0
         self.steps_per_epoch = self.epochs = self.samples = 0
-        self.stopped = False
-        self._stop_asked = False
+        self.stopped = self.resumed = False
+        self._stop_asked = self._finish_asked = False
         self._fit_from = 0  # how many epochs were finished when this fit began
         self._loader_state: dict[str, Any] | None = None
         self._unfinished = False  # whether the next fit goes on where the loader stood
-        self._mean_loss = Mean("loss")
-        self._figures: list[Metric] = [self._mean_loss, *self.metrics]  # type: ignore[list-item]
 
     # ---------------------------------------------------------------- the loop
 
@@ -103,31 +128,22 @@ class Trainer:
             TypeError: `epochs` is no integer, or a loader is something else.
             StateDictError: `train` is not the loader in whose middle the run was interrupted.
         """
-        for method in ("state_dict", "load_state_dict", "__len__", "__iter__"):
-            if not hasattr(train, method):
-                raise TypeError(f"Trainer.fit: expected a DataLoader to train on, got {type(train).__name__}")
-        if isinstance(val, Iterator):
-            raise TypeError(
-                "Trainer.fit: expected val to be a DataLoader, or batches to go through once an epoch, "
-                f"got a {type(val).__name__}, which is used up after the first"
-            )
-        if not isinstance(epochs, int | np.integer) or isinstance(epochs, bool):
-            raise TypeError(f"Trainer.fit: expected epochs to be an integer, got {epochs!r}")
-        if epochs < 0:
-            raise ValueError(f"Trainer.fit: expected epochs of at least 0, got {epochs}")
-        for batches, purpose in ((train, "train"), (val, "validate")):
-            if isinstance(batches, Sized) and len(batches) == 0:
-                raise ValueError(f"Trainer.fit: expected at least one batch to {purpose} on, got none")
+        check_fit(train, val, epochs)
         if self._unfinished and self._loader_state is not None:
             train.load_state_dict(self._loader_state)
+        self.resumed = self._unfinished and (self.epoch, self.step) > (self._fit_from, 0)
         self._unfinished = True
-        self.steps_per_epoch = len(train)
+        self.steps_per_epoch = -(-len(train) // self.accumulate)
         self.epochs = self._fit_from + int(epochs)
-        self.stopped = self._stop_asked = False
-        self._tell("on_fit_start")
-        while self.epoch < self.epochs and not self.stopped:
-            self._run_epoch(train, val)
-        self._tell("on_fit_end")
+        self.stopped = self._stop_asked = self._finish_asked = False
+        try:
+            tell(self.callbacks, "on_fit_start", self)
+            while self.epoch < self.epochs and not self.stopped and not self._finish_asked:
+                self._run_epoch(train, val)
+            tell(self.callbacks, "on_fit_end", self)
+        except BaseException:
+            tell(self.callbacks, "on_exception", self)
+            raise
         if not self.stopped:
             self._fit_from = self.epoch
             self._unfinished = False
@@ -137,18 +153,23 @@ class Trainer:
         """Ask the running fit to end after the current step; safe to call from a signal handler."""
         self._stop_asked = True
 
+    def finish(self) -> None:
+        """Let the epoch that runs, or that just ended, be the last that was asked for."""
+        self._finish_asked = True
+
     def _run_epoch(self, train: DataLoader, val: Iterable[Any] | None) -> None:
         started, samples_before = time.perf_counter(), self.samples
         self.model.train()
         if self.step == 0:
-            self._reset()
-        self._tell("on_epoch_start")
-        for batch in train:
-            self.train_step(*batch)
+            self._measured.reset()
+        tell(self.callbacks, "on_epoch_start", self)
+        for batches, position in self._groups(train):
+            tell(self.callbacks, "on_step_start", self)
+            self._step(batches)
             if self.global_step == 1:
                 _ = self.running  # a metric that is not one number is refused now, not an epoch later
-            self._loader_state = train.state_dict()
-            self._tell("on_step_end")
+            self._loader_state = position
+            tell(self.callbacks, "on_step_end", self)
             if self._stop_asked:
                 self.stopped = True
                 return
@@ -161,17 +182,28 @@ class Trainer:
         record |= {"seconds": seconds, "samples_per_second": speed}
         if isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step(record.get("val_loss", record["train_loss"]))
-        elif self.scheduler is not None:
+        elif self.scheduler is not None and self.scheduler_interval == "epoch":
             self.scheduler.step()
         self.history.append(record)
         self.epoch, self.step = self.epoch + 1, 0
         self._loader_state = train.state_dict()
-        self._tell("on_epoch_end")
+        tell(self.callbacks, "on_epoch_end", self)
         self.stopped = self._stop_asked
 
-    @np.errstate(all="ignore")  # what overflows makes the loss NaN, if it matters
+    def _groups(self, train: DataLoader) -> Iterator[tuple[list[Any], dict[str, Any]]]:
+        """The batches of each step, and where the loader stands after them."""
+        batches: list[Any] = []
+        for batch in train:
+            batches.append(batch)
+            position = train.state_dict()
+            if len(batches) == self.accumulate:
+                yield batches, position
+                batches = []
+        if batches:
+            yield batches, position
+
     def train_step(self, *batch: Array) -> float:
-        """One step on one batch: forward, loss, backward, optimizer.
+        """One step on one batch: forward, loss, backward, optimizer, and a scheduler of steps.
 
         Args:
             *batch: the model's inputs, then the target.
@@ -184,21 +216,50 @@ class Trainer:
                 statistics, which move in the forward, may have been).
             ValueError: the loss is not one number.
         """
-        *inputs, target = self._here(batch)
-        prediction = self.model(*inputs)
-        value = self._number(self.loss(prediction, target))
-        if not math.isfinite(value):
-            where = f"epoch {self.epoch + 1}, step {self.step + 1}"
-            raise NonFiniteError(self._blame(value, where, inputs))
-        self.optimizer.zero_grad()
-        with self.model.no_input_grad():  # nobody changes the data
-            self.model.backward(self.loss.backward(None))
+        return self._step([batch])
+
+    @np.errstate(all="ignore")  # what overflows makes the loss NaN, if it matters
+    def _step(self, batches: list[Any]) -> float:
+        """One step of the optimizer, by the gradients of all these batches."""
+        seen: list[tuple[Array, Array, float]] = []
+        for batch, share in zip(batches, self._shares(batches), strict=True):
+            *inputs, target = self._here(batch)
+            prediction = self.model(*inputs)
+            value = self._number(self.loss(prediction, target))
+            if not math.isfinite(value):
+                where = f"epoch {self.epoch + 1}, step {self.step + 1}"
+                raise NonFiniteError(blame(self.model, value, where, inputs))
+            if not seen:
+                self.optimizer.zero_grad()
+            with self.model.no_input_grad():  # nobody changes the data
+                self.model.backward(self.loss.backward(share))
+            seen.append((prediction, target, value))
+        tell(self.callbacks, "on_gradients", self)
+        self._clip()
         self.optimizer.step()
-        self._update(prediction, target, value)
+        if self.scheduler is not None and self.scheduler_interval == "step":
+            self.scheduler.step()
+        for prediction, target, value in seen:
+            self._measured.update(prediction, target, value)
+            self.samples += len(target)
         self.step += 1
         self.global_step += 1
-        self.samples += len(target)
-        return value
+        weights = [1.0 if share is None else share for share in self._shares(batches)]
+        return math.fsum(weight * value for weight, (*_, value) in zip(weights, seen, strict=True))
+
+    def _shares(self, batches: list[Any]) -> list[float | None]:
+        """How much each batch's loss counts in its step: by its samples; a sum counts whole (None)."""
+        if len(batches) == 1 or getattr(self.loss, "reduction", "mean") == "sum":
+            return [None] * len(batches)
+        sizes = [len(batch[-1]) for batch in batches]
+        return [size / sum(sizes) for size in sizes]
+
+    def _clip(self) -> None:
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        if self.clip_grad_value is not None:
+            clip_grad_value_(parameters, self.clip_grad_value)
+        if self.clip_grad_norm is not None:
+            self.grad_norm = clip_grad_norm_(parameters, self.clip_grad_norm)
 
     @np.errstate(all="ignore")
     def evaluate(self, batches: Iterable[Any]) -> dict[str, float]:
@@ -214,8 +275,8 @@ class Trainer:
             NonFiniteError: the loss is NaN or infinite.
             ValueError: there is no batch.
         """
-        before = self._measured()
-        self._reset()
+        before = self._measured.state_dict()
+        self._measured.reset()
         count = 0
         try:
             with self.model.evaluating(), self.loss.evaluating():
@@ -225,13 +286,13 @@ class Trainer:
                     loss = self._number(self.loss(prediction, target))
                     if not math.isfinite(loss):
                         where = f"batch {count} of an evaluation after epoch {self.epoch}, step {self.step}"
-                        raise NonFiniteError(self._blame(loss, where, inputs))
-                    self._update(prediction, target, loss)
+                        raise NonFiniteError(blame(self.model, loss, where, inputs))
+                    self._measured.update(prediction, target, loss)
             if count == 0:
                 raise ValueError("Trainer.evaluate: expected at least one batch, got none")
             return self.running
         finally:
-            self._load_measured(before)
+            self._measured.load_state_dict(before)
 
     def _here(self, batch: Iterable[Array]) -> list[Array]:
         """A batch where the model is."""
@@ -250,31 +311,14 @@ class Trainer:
     # ---------------------------------------------------------------- figures
 
     @property
+    def metrics(self) -> list[Metric]:
+        """What is measured beside the loss."""
+        return self._measured.metrics
+
+    @property
     def running(self) -> dict[str, float]:
         """Loss and metrics over the batches since the epoch began."""
-        return {metric.name: _figure(metric) for metric in self._figures}
-
-    def _update(self, prediction: Array, target: Array, loss: float) -> None:
-        self._mean_loss.update(loss, len(target))
-        if self.metrics:
-            prediction, target = to_host(prediction), to_host(target)
-        for metric in self.metrics:
-            metric.update(prediction, target)
-
-    def _reset(self) -> None:
-        for metric in self._figures:
-            metric.reset()
-
-    def _measured(self) -> list[dict[str, Any]]:
-        return [metric.state_dict() for metric in self._figures]
-
-    def _load_measured(self, states: Sequence[Mapping[str, Any]]) -> None:
-        for metric, state in zip(self._figures, states, strict=True):
-            metric.load_state_dict(state)
-
-    def _tell(self, event: str) -> None:
-        for callback in self.callbacks:
-            getattr(callback, event)(self)
+        return self._measured.figures()
 
     # ---------------------------------------------------------------- saving and resuming
 
@@ -289,10 +333,10 @@ class Trainer:
             "global_step": self.global_step,
             "fit_from": self._fit_from,
             "history": [dict(record) for record in self.history],
-            "measured": self._measured(),
+            "measured": self._measured.state_dict(),
+            "callbacks": states_of(self.callbacks),
             "loader": self._loader_state,
             "rng": get_rng_state(),
-            "callbacks": [state for callback in self.callbacks if (state := callback.state_dict())],
             "module_rngs": {name: rng.bit_generator.state for name, rng in self.model.named_generators()},
         }
 
@@ -300,13 +344,13 @@ class Trainer:
         """Take over a state from `state_dict`: `fit` then ends with the bits of the run that it came from.
 
         Raises:
-            CheckpointError: the state lacks something, is damaged, or has a scheduler where this trainer
-                has none.
+            CheckpointError: the state lacks something, is damaged, or has a scheduler or a callback with a
+                state where this trainer has none, or the other way round.
             StateDictError: it is of another model or optimizer.
 
         Whatever it raises, the trainer is as it was.
         """
-        state = {"callbacks": [], **state}  # which older checkpoints lack
+        state = {"callbacks": {}, **state}  # which older checkpoints lack
         missing = [key for key in self.state_dict() if key not in state]
         if missing:
             raise CheckpointError(
@@ -339,77 +383,12 @@ class Trainer:
             _count(name, state[name]) for name in ("epoch", "step", "global_step", "fit_from")
         )
         self.history = History([dict(record) for record in state["history"]])
-        self._load_measured(state["measured"])
+        self._measured.load_state_dict(state["measured"])
+        load_states(self.callbacks, state["callbacks"])
         self._loader_state = None if state["loader"] is None else dict(state["loader"])
-        remembering = [callback for callback in self.callbacks if callback.state_dict()]
-        if len(remembering) != len(state["callbacks"]):
-            raise CheckpointError(
-                f"Trainer: expected a state of {len(remembering)} callbacks that remember something, "
-                f"got {len(state['callbacks'])}"
-            )
-        for callback, saved in zip(remembering, state["callbacks"], strict=True):
-            callback.load_state_dict(saved)
         set_rng_state(state["rng"])
         for name, rng in self.model.named_generators():
             rng.bit_generator.state = state["module_rngs"][name]
-
-    # ---------------------------------------------------------------- when the loss is no number
-
-    def _blame(self, loss: float, when: str, inputs: Sequence[Array]) -> str:
-        """Where the numbers went wrong: the first parameter or layer that is not finite."""
-        where = f"the loss became {loss} at {when}"
-        advice = "a smaller learning rate may help"
-        if not all(np.isfinite(x).all() for x in inputs):
-            return f"{where}: the batch itself holds numbers that are not finite"
-        for name, parameter in self.model.named_parameters():
-            if not np.isfinite(parameter.data).all():
-                return f"{where}: parameter {name} is not finite since the step before; {advice}"
-        names = {id(module): name for name, module in self.model.named_modules()}
-        culprits: list[str] = []
-
-        def look(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
-            outputs = output if isinstance(output, tuple) else (output,)
-            if not all(np.isfinite(part).all() for part in outputs):
-                culprits.append(f"{names.get(id(module), '')} {module.label()}".strip())
-
-        with watch_forward(look):
-            self.model(*inputs)
-        layer = f"first in the output of {culprits[0]}" if culprits else "in the loss itself"
-        return f"{where}: {layer}; {advice}"
-
-
-def _check_parts(model: Any, loss: Any, optimizer: Any, metrics: Any) -> None:
-    """Whether each argument of a trainer is what stands in its place, since they are easily mixed up."""
-    for given, kind, name in (
-        (model, Module, "model"),
-        (loss, Module, "loss"),
-        (optimizer, Optimizer, "optimizer"),
-        (metrics, Sequence, "metrics"),
-    ):
-        if not isinstance(given, kind):
-            got = type(given).__name__
-            raise TypeError(f"Trainer: expected {name} to be a {kind.__name__}, got {got}")
-    mine = {id(parameter) for parameter in model.parameters()}
-    if not any(id(p) in mine for group in optimizer.param_groups for p in group["params"]):
-        raise ValueError("Trainer: expected an optimizer of the model's parameters, got one of none of them")
-    for metric in metrics:
-        if not all(hasattr(metric, part) for part in ("name", "update", "compute", "reset")):
-            raise TypeError(
-                f"Trainer: expected streaming metrics, such as metrics.Accuracy(), got {metric!r}"
-            )
-    names = ["loss", *(metric.name for metric in metrics)]
-    if len(set(names)) < len(names):
-        raise ValueError(f"Trainer: expected metrics of different names, got {', '.join(names)}")
-
-
-def _figure(metric: Metric) -> float:
-    value = metric.compute()
-    if np.ndim(value) > 0:
-        raise TypeError(
-            f"Trainer: expected metrics of one number each, got {metric.name} of shape {np.shape(value)}; "
-            "measure it after training"
-        )
-    return float(value)
 
 
 def _count(name: str, value: Any) -> int:

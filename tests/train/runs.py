@@ -31,7 +31,7 @@ def loaders():
     )
 
 
-def make_trainer(optimizer="adam", callbacks=(), seed=3, own_rng=11):
+def make_trainer(optimizer="adam", callbacks=(), seed=3, own_rng=11, schedule=None, **options):
     """Dropout of the one generator and of its own, batch norm's running figures, momentum, a schedule."""
     manual_seed(seed)
     model = nn.Sequential(
@@ -43,8 +43,9 @@ def make_trainer(optimizer="adam", callbacks=(), seed=3, own_rng=11):
         nn.Linear(6, 3),
     )
     steps = OPTIMIZERS[optimizer](model.parameters())
-    scheduler = optim.lr_scheduler.StepLR(steps, step_size=1, gamma=0.5)
-    return Trainer(model, nn.CrossEntropyLoss(), steps, [Accuracy()], callbacks, scheduler=scheduler)
+    scheduler = schedule(steps) if schedule else optim.lr_scheduler.StepLR(steps, step_size=1, gamma=0.5)
+    loss = nn.CrossEntropyLoss()
+    return Trainer(model, loss, steps, [Accuracy()], callbacks, scheduler=scheduler, **options)
 
 
 def weights(trainer):

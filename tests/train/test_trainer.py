@@ -11,8 +11,22 @@ from minidl import nn, optim
 from minidl.array import get_rng_state, manual_seed
 from minidl.data import ArrayDataset, DataLoader
 from minidl.errors import CheckpointError, NonFiniteError, StateDictError
-from minidl.metrics import Accuracy, ConfusionMatrix, Mean
+from minidl.metrics import (
+    AUROC,
+    Accuracy,
+    ConfusionMatrix,
+    F1Score,
+    Mean,
+    MeanSquaredError,
+    Precision,
+    R2Score,
+    Recall,
+    TopKAccuracy,
+    auroc,
+    r2_score,
+)
 from minidl.train import Callback, Trainer, load_checkpoint, save_checkpoint
+from minidl.train.callbacks import EVENTS
 
 
 class StopAt(Callback):
@@ -30,7 +44,7 @@ class StopAt(Callback):
 class Log(Callback):
     def __init__(self, name="", log=None):
         self.log = [] if log is None else log
-        for event in ("on_fit_start", "on_epoch_start", "on_step_end", "on_epoch_end", "on_fit_end"):
+        for event in EVENTS:
             setattr(self, event, lambda trainer, event=event: self.log.append((name, event)))
 
 
@@ -217,7 +231,7 @@ def test_callbacks_are_told_at_every_seam_in_order():
     log = []
     trainer = make_trainer(callbacks=[Log("first", log), Log("second", log)])
     trainer.fit(*loaders(), epochs=2)
-    epoch = ["on_epoch_start", *["on_step_end"] * 5, "on_epoch_end"]
+    epoch = ["on_epoch_start", *["on_step_start", "on_gradients", "on_step_end"] * 5, "on_epoch_end"]
     events = ["on_fit_start", *epoch, *epoch, "on_fit_end"]
     assert log == [(name, event) for event in events for name in ("first", "second")]
 
@@ -440,6 +454,12 @@ DAMAGE = {
     "no generator": (damaged(rng={}), CheckpointError, "damaged"),
     "another generator": (inside("rng", bit_generator="MT19937"), CheckpointError, "damaged"),
     "a module without its generator": (damaged(module_rngs={}), CheckpointError, "damaged"),
+    "a state of no callback": (
+        damaged(callbacks={"X": {}}),
+        CheckpointError,
+        "callbacks none, got one with X",
+    ),
+    "callbacks of a number": (damaged(callbacks=3), CheckpointError, "damaged"),
     "a loader of numbers": (damaged(loader=5), CheckpointError, "damaged"),
 }
 
@@ -586,3 +606,31 @@ def test_a_metric_of_ones_own_is_measured_like_any_other():
         model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), lr=0.1), [Largest("largest")]
     )
     assert "val_largest" in trainer.fit(*loaders()).columns
+
+
+def test_metrics_of_scores_and_of_numbers_are_measured_like_any_other():
+    x, labels = data().arrays
+    yes = (labels == 1).astype(np.float32)[:, None]
+    model = nn.Linear(5, 1)
+    trainer = Trainer(
+        model, nn.BCEWithLogitsLoss(), optim.SGD(model.parameters(), lr=0.2), [AUROC(), AUROC(name="again")]
+    )
+    batches = DataLoader(ArrayDataset(x, yes), 4)
+    record = trainer.fit(batches, batches, epochs=3).records[-1]
+    assert record["val_auroc"] == auroc(model(x), yes) == record["val_again"]
+
+    model = nn.Linear(5, 2)
+    trainer = Trainer(
+        model, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.01), [R2Score(), MeanSquaredError()]
+    )
+    batches = DataLoader(ArrayDataset(x, x[:, 1:3]), 4)
+    record = trainer.fit(batches, batches, epochs=3).records[-1]
+    assert record["val_mse"] == pytest.approx(record["val_loss"], rel=1e-6)
+    assert record["val_r2"] == pytest.approx(r2_score(model(x), x[:, 1:3]), rel=1e-9)
+
+    model = nn.Linear(5, 3)
+    measured = [Precision(3), Recall(3), F1Score(3, "weighted"), TopKAccuracy(2)]
+    trainer = Trainer(model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), lr=0.1), measured)
+    record = trainer.fit(*loaders(), epochs=2).records[-1]
+    for name in ("precision", "recall", "f1", "top2_accuracy"):
+        assert 0 <= record[f"val_{name}"] <= 1

@@ -256,16 +256,16 @@ class OneCycleLR(_WithMomentum):
 
     def get_lr(self) -> list[float]:
         t, last = self.last_epoch, self.total_steps - 1
-        if t > last:
+        if t > self.total_steps:  # the one after the last training step is let through, as in PyTorch
             raise ValueError(f"{self._name}: expected {self.total_steps} steps in all, got one more")
         top = self.pct_start * self.total_steps - 1
         down = 2 * top if self.three_phase else last
         if t <= top:
             phase, part = 0, t / top if top > 0 else 1.0
         elif t <= down or not self.three_phase:
-            phase, part = 1, (t - top) / (down - top)
+            phase, part = 1, (t - top) / ((down - top) or 1)
         else:
-            phase, part = 2, (t - down) / (last - down)
+            phase, part = 2, (t - down) / ((last - down) or 1)
 
         momenta = zip(self.base_momentum, self.max_momentum, strict=True)
         self._set_momentum(
