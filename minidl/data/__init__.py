@@ -1,18 +1,41 @@
 """Data sets and the loader that deals them out in batches."""
 
-from minidl.data.dataset import ArrayDataset, BatchDataset, Dataset, Subset, fetch, random_split
+from minidl.data.dataset import (
+    ArrayDataset,
+    BatchDataset,
+    ConcatDataset,
+    Dataset,
+    Subset,
+    fetch,
+    random_split,
+)
 from minidl.data.digit import read_digit
 from minidl.data.idx import read_idx
 from minidl.data.loader import DataLoader
 from minidl.data.mnist import MNIST
+from minidl.data.samplers import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 
 __all__ = [
     "MNIST",
     "ArrayDataset",
     "BatchDataset",
+    "BatchSampler",
+    "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
     "Subset",
+    "SubsetRandomSampler",
+    "WeightedRandomSampler",
     "fetch",
     "random_split",
     "read_digit",
