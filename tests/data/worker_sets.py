@@ -10,7 +10,7 @@ import numpy as np
 from minidl.array.random import default_generator
 from minidl.data import ArrayDataset
 
-__all__ = ["Leaves", "Noisy", "Raises", "Refuses", "Slow", "Unpicklable", "pairs", "shift_all"]
+__all__ = ["Leaves", "Noisy", "Raises", "Refuses", "Slow", "UnpicklableError", "pairs", "shift_all"]
 
 
 class Noisy(ArrayDataset):
@@ -36,7 +36,7 @@ class Raises:
         return np.float32(index), index
 
 
-class Unpicklable(Exception):
+class UnpicklableError(Exception):
     """An error that does not survive pickling."""
 
     def __init__(self, text):
