@@ -1,5 +1,7 @@
 """Data sets and the loader that deals them out in batches."""
 
+from minidl.data import transforms
+from minidl.data.cifar import CIFAR10, CIFAR100
 from minidl.data.dataset import (
     ArrayDataset,
     BatchDataset,
@@ -10,6 +12,7 @@ from minidl.data.dataset import (
     random_split,
 )
 from minidl.data.digit import read_digit
+from minidl.data.fashion_mnist import FashionMNIST
 from minidl.data.idx import read_idx
 from minidl.data.loader import DataLoader
 from minidl.data.mnist import MNIST
@@ -23,6 +26,8 @@ from minidl.data.samplers import (
 )
 
 __all__ = [
+    "CIFAR10",
+    "CIFAR100",
     "MNIST",
     "ArrayDataset",
     "BatchDataset",
@@ -30,6 +35,7 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "FashionMNIST",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
@@ -40,4 +46,5 @@ __all__ = [
     "random_split",
     "read_digit",
     "read_idx",
+    "transforms",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.array.random import default_generator
-from minidl.data.dataset import Dataset
+from minidl.data.dataset import Arrays, Dataset
 from minidl.data.recipe import Recipe, Task
 from minidl.data.samplers import BatchSampler, RandomSampler, Sampler, SequentialSampler
 from minidl.errors import StateDictError
@@ -140,7 +140,7 @@ class DataLoader:
         """How many batches an epoch has."""
         return len(self._batch_sampler)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Arrays]:
         epoch, first = self._start
         self._start = (epoch + 1, 0)
         return self._batches(epoch, first)

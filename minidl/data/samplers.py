@@ -40,9 +40,10 @@ class Sampler:
     rng: np.random.Generator | None
 
     def __init__(self, rng: np.random.Generator | None = None) -> None:
-        if rng is not None and not isinstance(rng, np.random.Generator):
+        given: Any = rng
+        if given is not None and not isinstance(given, np.random.Generator):
             name = type(self).__name__
-            raise TypeError(f"{name}: expected rng to be a numpy.random.Generator, got {rng!r}")
+            raise TypeError(f"{name}: expected rng to be a numpy.random.Generator, got {given!r}")
         self.rng = rng
 
     def __len__(self) -> int:
@@ -195,7 +196,7 @@ class WeightedRandomSampler(Sampler):
         if self.weights.ndim != 1:
             raise ShapeError(f"{name}: expected weights of shape (N,), got {self.weights.shape}")
         if not np.isfinite(self.weights).all() or (self.weights < 0).any():
-            raise ValueError(f"{name}: expected finite weights of at least 0, got {weights}")
+            raise ValueError(f"{name}: expected finite weights of at least 0, got {self.weights}")
         drawable = np.count_nonzero(self.weights)
         if drawable == 0:
             raise ValueError(f"{name}: expected a weight above 0, got none")

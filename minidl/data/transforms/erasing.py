@@ -88,7 +88,8 @@ class RandomErasing(Transform):
         height, width = x.shape[2:]
         chosen = rng.random(len(x)) < self.p
         area = height * width * rng.uniform(*self.scale, (TRIES, len(x)))
-        shape = np.exp(rng.uniform(*np.log(self.ratio), (TRIES, len(x))))
+        flat, tall = (math.log(ratio) for ratio in self.ratio)
+        shape = np.exp(rng.uniform(flat, tall, (TRIES, len(x))))
         high = np.rint(np.sqrt(area * shape)).astype(np.intp)  # (TRIES, N)
         wide = np.rint(np.sqrt(area / shape)).astype(np.intp)
         fits = (high < height) & (wide < width)
@@ -103,7 +104,7 @@ class RandomErasing(Transform):
             return checked_fill("RandomErasing", self.value, x)
         if x.dtype == np.uint8:
             return rng.integers(256, size=x.shape, dtype=np.uint8)
-        return rng.standard_normal(x.shape, np.dtype(x.dtype))  # type: ignore[arg-type]
+        return rng.standard_normal(x.shape, x.dtype)
 
 
 def _rectangles(x: Images, tops: Any, lefts: Any, high: Any, wide: Any) -> NDArray[np.bool_]:

@@ -135,7 +135,7 @@ class RandomRotation(Transform):
         """Look up where each pixel of the turned image comes from."""
         fill = checked_fill("RandomRotation", self.fill, x)
         height, width = x.shape[2:]
-        dtype = np.float64 if x.dtype == np.float64 else np.float32
+        dtype: Any = np.float64 if x.dtype == np.float64 else np.float32
         angles = np.deg2rad(rng.uniform(*self.degrees, len(x))).reshape(-1, 1, 1)  # (N, 1, 1)
         # A pixel's middle lies half a pixel inside: the middle of the image is ((W − 1) / 2, (H − 1) / 2).
         middle = (width / 2, height / 2) if self.center is None else self.center
