@@ -151,7 +151,11 @@ PUBLIC = {
     "PolynomialLR ReduceLROnPlateau SequentialLR StepLR",
     "minidl.models": "LeNet5 MLP",
     "minidl.data": "ArrayDataset BatchDataset DataLoader Dataset MNIST Subset fetch random_split read_digit "
-    "read_idx",
+    "read_idx BatchSampler CIFAR10 CIFAR100 Categories ConcatDataset FashionMNIST RandomSampler Sampler "
+    "SequentialSampler Standardize SubsetRandomSampler WeightedRandomSampler make_blobs make_line make_moons "
+    "make_spirals one_hot read_csv transforms",
+    "minidl.data.transforms": "CenterCrop ColorJitter Compose Cutout Normalize RandomCrop RandomErasing "
+    "RandomHorizontalFlip RandomRotation RandomShift RandomVerticalFlip Resize ToFloat Transform",
     "minidl.kernels": "KERNELS Kernel adam_step adaptive_avg_pool2d adaptive_avg_pool2d_input_grad "
     "avg_pool2d avg_pool2d_input_grad batch_norm batch_norm_fixed batch_norm_input_grad "
     "conv2d conv2d_input_grad conv2d_weight_grad cross_entropy "
@@ -162,7 +166,7 @@ PUBLIC = {
     "minidl.testing": "Bug CHECKS GradientCheck Sample SimulatedDevice TensorCheck Wrong check_component "
     "check_optimizer check_scheduler diagnose gradient_check numerical_gradient planted",
     "minidl.errors": "BackendError BackwardError CheckpointError DTypeError DataError KernelError "
-    "MinidlError NonFiniteError ShapeError StateDictError",
+    "MinidlError NonFiniteError ShapeError StateDictError WorkerError",
     "minidl.train": "Callback Checkpoint History Trainer load_checkpoint load_weights save_checkpoint "
     "save_weights",
     "minidl.metrics": "Accuracy ConfusionMatrix Mean Metric accuracy confusion_matrix",

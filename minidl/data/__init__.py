@@ -15,6 +15,7 @@ from minidl.data.digit import read_digit
 from minidl.data.fashion_mnist import FashionMNIST
 from minidl.data.idx import read_idx
 from minidl.data.loader import DataLoader
+from minidl.data.made import make_blobs, make_line, make_moons, make_spirals
 from minidl.data.mnist import MNIST
 from minidl.data.samplers import (
     BatchSampler,
@@ -24,6 +25,7 @@ from minidl.data.samplers import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from minidl.data.tables import Categories, Standardize, one_hot, read_csv
 
 __all__ = [
     "CIFAR10",
@@ -32,6 +34,7 @@ __all__ = [
     "ArrayDataset",
     "BatchDataset",
     "BatchSampler",
+    "Categories",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
@@ -39,11 +42,18 @@ __all__ = [
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "Standardize",
     "Subset",
     "SubsetRandomSampler",
     "WeightedRandomSampler",
     "fetch",
+    "make_blobs",
+    "make_line",
+    "make_moons",
+    "make_spirals",
+    "one_hot",
     "random_split",
+    "read_csv",
     "read_digit",
     "read_idx",
     "transforms",
