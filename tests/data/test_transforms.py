@@ -323,6 +323,16 @@ def test_resizing_by_hand():
     np.testing.assert_array_equal(Resize(28)(images(1, 1, 28, 28)), images(1, 1, 28, 28))
 
 
+def test_a_shrunk_image_skips_nothing():
+    x = np.eye(8)[np.newaxis, np.newaxis]
+    assert Resize((2, 2))(x).sum() == pytest.approx(8 * 4 / 64, abs=0.05)
+    for column in range(1, 7):
+        line = np.zeros((1, 1, 1, 8))
+        line[..., column] = 1
+        assert Resize((1, 2))(line).max() > 0.05
+        assert (Resize((1, 2), antialias=False)(line).max() > 0) == (column in (1, 2, 5, 6))
+
+
 @pytest.mark.parametrize("size", [(14, 16), (3, 3), (5, 20), (32, 32)])
 @pytest.mark.parametrize("antialias", [True, False])
 def test_resizing_is_that_of_torch(size, antialias):

@@ -16,7 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.worker_sets import Leaves, Noisy, Raises, Refuses, Slow, UnpicklableError, pairs, shift_all
+from data.worker_sets import (
+    Leaves,
+    Noisy,
+    Raises,
+    Refuses,
+    Slow,
+    UnpicklableError,
+    pairs,
+    pids_of,
+    shift_all,
+)
 
 from minidl.array import get_rng_state, manual_seed
 from minidl.data import ArrayDataset, DataLoader, Subset
@@ -38,12 +48,6 @@ def same(first, second):
 
 def processes_of(loader):
     return [process for process, _ in loader._pool._workers]
-
-
-def pids_of(loop):
-    """The processes that a loop over a loader is using."""
-    pool = loop.gi_frame.f_locals["made"].gi_frame.f_locals["pool"]
-    return [process.pid for process, _ in pool._workers]
 
 
 def gone(pid, seconds=5):
@@ -288,10 +292,9 @@ def script(tmp_path, body):
         textwrap.dedent(f"""
         import sys
         sys.path[:0] = [{str(TESTS)!r}, {str(TESTS.parent)!r}]
-        from data.worker_sets import Slow
+        from data.worker_sets import Slow, pids_of
         from minidl.data import DataLoader
 
-        from data.test_workers import pids_of
         """)
         + textwrap.dedent(body)
     )

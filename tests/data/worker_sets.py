@@ -10,7 +10,17 @@ import numpy as np
 from minidl.array.random import default_generator
 from minidl.data import ArrayDataset
 
-__all__ = ["Leaves", "Noisy", "Raises", "Refuses", "Slow", "UnpicklableError", "pairs", "shift_all"]
+__all__ = [
+    "Leaves",
+    "Noisy",
+    "Raises",
+    "Refuses",
+    "Slow",
+    "UnpicklableError",
+    "pairs",
+    "pids_of",
+    "shift_all",
+]
 
 
 class Noisy(ArrayDataset):
@@ -100,6 +110,12 @@ class Refuses:
 def pairs(samples):
     """A collate function: a list becomes a dictionary."""
     return {"x": np.array([x for x, _ in samples]), "count": len(samples)}
+
+
+def pids_of(loop):
+    """The processes that a loop over a loader is using."""
+    pool = loop.gi_frame.f_locals["made"].gi_frame.f_locals["pool"]
+    return [process.pid for process, _ in pool._workers]
 
 
 def shift_all(x, *, rng):
