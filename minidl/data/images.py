@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidl.data.dataset import Arrays
-from minidl.data.download import RemoteFile, cache_folder, download, read_checked
+from minidl.data.download import RemoteFile, cache_folder, read_checked
 from minidl.errors import DataError, ShapeError
 
 __all__ = ["ImageDataset", "RemoteImageDataset"]
@@ -106,6 +106,8 @@ class RemoteImageDataset(ImageDataset):
         Raises:
             DataError: no mirror gave one of them, or they cannot be written.
         """
+        from minidl.data.mirrors import download
+
         to = cache_folder() / cls.folder if root is None else Path(root)
         for file in cls.files(train):
             download(file, to)

@@ -20,6 +20,7 @@ import traceback
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidl.data.recipe import Recipe, Task
@@ -71,7 +72,8 @@ class WorkerPool:
                 process = context.Process(
                     target=_work, args=(far_end,), name=f"minidl DataLoader worker {number}", daemon=True
                 )
-                process.start()
+                with _deaf_to_ctrl_c():
+                    process.start()
                 far_end.close()  # or the pipe would stay open when the worker ends
                 self._workers.append(_Worker(process, pipe))
             for number, worker in enumerate(self._workers):  # all start up meanwhile
@@ -168,6 +170,22 @@ class WorkerPool:
         return WorkerError(f"DataLoader: worker {number} (process {process.pid}) {how}{hint}")
 
 
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Start a process that ignores Ctrl-C from its first instruction on, since exec hands that down.
+
+    Ctrl-C reaches every process of a terminal: a worker that is still importing would show a traceback.
+    """
+    if threading.current_thread() is not threading.main_thread():  # where handlers cannot be set
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+
+
 def _packed(recipe: Recipe, num_workers: int) -> bytes:
     try:
         return pickle.dumps(recipe, protocol=5)
@@ -208,7 +226,7 @@ def _stop(workers: list[_Worker], owner: int) -> None:
 
 def _work(pipe: Connection[Any, Any]) -> None:
     """The life of a worker: the recipe, then one batch per task until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal; the loop decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever loops over the batches decides
     outbox: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
     threading.Thread(target=_send_all, args=(pipe, outbox), daemon=True).start()
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from data.server import mirror
 
-from minidl.data import download as module
-from minidl.data.download import RemoteFile, cache_folder, download, read_checked
+from minidl.data import download as files
+from minidl.data import mirrors as module
+from minidl.data.download import RemoteFile, cache_folder, read_checked
+from minidl.data.mirrors import download
 from minidl.errors import DataError
 
 CONTENT = bytes(range(256)) * 40
@@ -196,7 +198,8 @@ def test_a_process_killed_while_it_downloads_leaves_no_file_at_the_final_path(se
 import sys
 sys.path.insert(0, {str(Path(module.__file__).parents[2])!r})
 from pathlib import Path
-from minidl.data.download import RemoteFile, download
+from minidl.data.download import RemoteFile
+from minidl.data.mirrors import download
 download(RemoteFile("f.bin", ({url!r},), {len(CONTENT)}, "0" * 64), Path({folder!r}))
 """
     program = subprocess.Popen([sys.executable, "-c", code])
@@ -239,21 +242,21 @@ def test_where_files_are_kept(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "here"
     monkeypatch.delenv("MINIDL_DATA")
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(module.sys, "platform", "linux")
+    monkeypatch.setattr(files.sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_folder() == tmp_path / "xdg" / "minidl"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == tmp_path / ".cache" / "minidl"
-    monkeypatch.setattr(module.sys, "platform", "darwin")
+    monkeypatch.setattr(files.sys, "platform", "darwin")
     assert cache_folder() == tmp_path / "Library" / "Caches" / "minidl"
-    monkeypatch.setattr(module.sys, "platform", "win32")
+    monkeypatch.setattr(files.sys, "platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
     assert cache_folder() == tmp_path / "local" / "minidl" / "Cache"
 
     def homeless():
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(module.sys, "platform", "linux")
+    monkeypatch.setattr(files.sys, "platform", "linux")
     monkeypatch.setattr(Path, "home", staticmethod(homeless))
     with pytest.raises(DataError, match="a home folder or the variable MINIDL_DATA"):
         cache_folder()

@@ -139,9 +139,10 @@ def test_two_loops_over_one_loader_do_not_mix():
 
 def test_batches_are_made_ahead():
     loader = DataLoader(Slow(0.05), 2, num_workers=2, prefetch=3)  # all 6 batches fit
+    list(loader)  # both workers are up
     batches = iter(loader)
-    next(batches)  # workers are up
-    time.sleep(0.5)
+    next(batches)
+    time.sleep(0.6)
     start = time.perf_counter()
     pids = {int(pid) for batch in batches for pid in batch[0]}
     assert time.perf_counter() - start < 0.2  # 5 batches of 0.1 s, made by two, would take 0.25 s
@@ -214,7 +215,15 @@ def test_a_worker_killed_from_outside_in_the_middle_of_a_long_batch():
     loader = DataLoader(Slow(30), 2, sampler=[0, 1], num_workers=1)
     batches = iter(loader)
     mine = set(multiprocessing.active_children())
-    killer = threading.Timer(1.2, lambda: [p.kill() for p in set(multiprocessing.active_children()) - mine])
+
+    def kill():
+        while not (new := set(multiprocessing.active_children()) - mine):
+            time.sleep(0.05)
+        time.sleep(0.7)
+        for process in new:
+            process.kill()
+
+    killer = threading.Thread(target=kill)
     killer.start()
     start = time.monotonic()
     with pytest.raises(WorkerError, match="was killed by SIGKILL"):
@@ -265,7 +274,10 @@ def test_settings_that_make_no_sense_are_refused(arguments, error, message):
 
 # ---------------------------------------------------------------- no orphans
 
+by_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks processes up in /proc")
 
+
+@by_proc
 def test_workers_end_with_the_loader_and_with_an_abandoned_loop():
     loader = DataLoader(noisy(), 2, num_workers=2)
     batches = iter(loader)
@@ -327,6 +339,7 @@ def test_a_program_that_ends_takes_its_workers_with_it(tmp_path, then, code):
     assert all(gone(pid) for pid in out.split())
 
 
+@by_proc
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_program_that_is_killed_leaves_no_worker_even_in_a_long_batch(tmp_path, number):
     body = BODY.format(seconds=0.05, then="loader = DataLoader(Slow(60), 2, num_workers=2)")
