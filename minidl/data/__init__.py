@@ -2,6 +2,7 @@
 
 from minidl.data import transforms
 from minidl.data.cifar import CIFAR10, CIFAR100
+from minidl.data.csv import read_csv
 from minidl.data.dataset import (
     ArrayDataset,
     BatchDataset,
@@ -25,7 +26,7 @@ from minidl.data.samplers import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
-from minidl.data.tables import Categories, Standardize, one_hot, read_csv
+from minidl.data.tables import Categories, Standardize, one_hot
 
 __all__ = [
     "CIFAR10",
