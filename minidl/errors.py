@@ -9,6 +9,7 @@ MinidlError
 ├── BackendError      (RuntimeError)     an implementation that is not there
 ├── KernelError       (RuntimeError)     a GPU kernel that does what no GPU promises to bear
 ├── DataError         (ValueError)       a data file that is missing, damaged or lies about itself
+├── WorkerError       (RuntimeError)     a process that makes batches raised, died or took too long
 ├── CheckpointError   (ValueError)       a checkpoint or a run folder that cannot be read
 └── NonFiniteError    (ArithmeticError)  a loss that became NaN or infinite
 ```
@@ -28,6 +29,7 @@ __all__ = [
     "NonFiniteError",
     "ShapeError",
     "StateDictError",
+    "WorkerError",
 ]
 
 
@@ -61,6 +63,10 @@ class KernelError(MinidlError, RuntimeError):
 
 class DataError(MinidlError, ValueError):
     """A data file that is missing, damaged, or lies about its own size."""
+
+
+class WorkerError(MinidlError, RuntimeError):
+    """A process that makes batches raised, died, or took too long."""
 
 
 class CheckpointError(MinidlError, ValueError):

@@ -158,8 +158,11 @@ PUBLIC = {
     "minidl.optim.swa_utils": "AveragedModel SWALR get_ema_avg_fn get_ema_multi_avg_fn get_swa_avg_fn "
     "get_swa_multi_avg_fn update_bn",
     "minidl.models": "LeNet5 MLP",
-    "minidl.data": "ArrayDataset BatchDataset DataLoader Dataset MNIST Subset fetch random_split "
-    "read_digit read_idx",
+    "minidl.data": "ArrayDataset BatchDataset BatchSampler CIFAR10 CIFAR100 Categories ConcatDataset "
+    "DataLoader Dataset FashionMNIST MNIST RandomSampler Sampler SequentialSampler "
+    "Standardize Subset SubsetRandomSampler WeightedRandomSampler fetch make_blobs "
+    "make_line make_moons make_spirals one_hot random_split read_csv read_digit "
+    "read_idx transforms",
     "minidl.kernels": "KERNELS Kernel adam_step adaptive_avg_pool2d adaptive_avg_pool2d_input_grad "
     "adaptive_max_pool2d adaptive_max_pool2d_input_grad avg_pool2d "
     "avg_pool2d_input_grad bags_of batch_norm batch_norm_fixed batch_norm_input_grad "
@@ -175,7 +178,7 @@ PUBLIC = {
     "check_component check_optimizer check_scheduler diagnose gradient_check "
     "numerical_gradient planted",
     "minidl.errors": "BackendError BackwardError CheckpointError DTypeError DataError KernelError "
-    "MinidlError NonFiniteError ShapeError StateDictError",
+    "MinidlError NonFiniteError ShapeError StateDictError WorkerError",
     "minidl.train": "Averaging Callback Checkpoint EarlyStopping History LambdaCallback "
     "LearningRateMonitor Recorder Recording SaveBest Trainer load_checkpoint "
     "load_weights save_checkpoint save_weights",
@@ -184,6 +187,9 @@ PUBLIC = {
     "TopKAccuracy accuracy auc auroc classification_report confusion_matrix f1_score "
     "mean_absolute_error mean_squared_error precision r2_score recall report_text roc "
     "top_k_accuracy",
+    "minidl.data.transforms": "CenterCrop ColorJitter Compose Cutout Normalize RandomCrop RandomErasing "
+    "RandomHorizontalFlip RandomRotation RandomShift RandomVerticalFlip Resize "
+    "ToFloat Transform",
 }
 
 

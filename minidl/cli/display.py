@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -114,17 +115,29 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s"
 
 
-def print_confusion(matrix: Array) -> None:
-    """The confusion matrix as text: rows are what it was, columns what the model said."""
+def print_confusion(matrix: Array, classes: Sequence[str]) -> None:
+    """The confusion matrix as text: rows are what it was, columns what the model said.
+
+    More than twenty classes are no table that anybody reads: then only the worst of it is told.
+    """
+    size = len(matrix)
+    mistakes = np.where(np.eye(size, dtype=bool), 0, matrix)
+    true, predicted = divmod(int(mistakes.argmax()), size)
+    lines = _confusion_table(matrix, classes) if size <= 20 else []
+    if mistakes.max():
+        lines.append(
+            f"most often: a {classes[true]} taken for a {classes[predicted]}, {mistakes.max():,} times"
+        )
+    print("\n".join(lines))
+
+
+def _confusion_table(matrix: Array, classes: Sequence[str]) -> list[str]:
     size = len(matrix)
     width = max(4, len(f"{matrix.max():,}") + 1)
     lines = ["true ╲ predicted", "      " + "".join(f"{c:>{width}}" for c in range(size)) + "    right"]
     for row in range(size):
         cells = "".join(f"{n:>{width},}" if n else "·".rjust(width) for n in matrix[row])
         right = matrix[row, row] / max(1, matrix[row].sum())
-        lines.append(f"   {row:>2} {cells}   {right:>6.1%}")
-    mistakes = np.where(np.eye(size, dtype=bool), 0, matrix)
-    true, predicted = np.unravel_index(mistakes.argmax(), mistakes.shape)
-    if mistakes.max():
-        lines.append(f"most often: a {true} taken for a {predicted}, {mistakes.max():,} times")
-    print("\n".join(lines))
+        name = "" if classes[row] == str(row) else f"  {classes[row]}"
+        lines.append(f"   {row:>2} {cells}   {right:>6.1%}{name}")
+    return lines

@@ -9,14 +9,16 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import minidl
 from minidl.array import Array, convert, get_device, manual_seed, place_of, to_host
+from minidl.cli.datasets import DATASETS, TITLES, check_files, fetch_files, load_dataset
 from minidl.cli.settings import (
     BATCH_SIZE,
     DEVICES,
@@ -28,7 +30,8 @@ from minidl.cli.settings import (
     RunFolder,
     Settings,
 )
-from minidl.data import MNIST, DataLoader, Dataset, Subset, random_split, read_digit
+from minidl.data import DataLoader, Dataset, Subset, random_split, read_digit
+from minidl.data.images import ImageDataset
 from minidl.errors import CheckpointError
 from minidl.kernels.registry import get_backend, use_backend
 from minidl.metrics import Accuracy, confusion_matrix
@@ -47,9 +50,10 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     train = subparsers.add_parser(
         "train",
         help="train a model and show what it got",
-        description="Train a model on MNIST, which ships with minidl, and show what it got.",
+        description="Train a model on MNIST, which ships with minidl, or on a data set whose files you "
+        "have or let it download, and show what it got.",
     )
-    train.add_argument("dataset", choices=["mnist"], help="what to train on")
+    train.add_argument("dataset", choices=list(DATASETS), help="what to train on")
     train.add_argument("--model", choices=list(MODELS), help="which network (mlp)")
     train.add_argument(
         "--epochs", type=_at_least(1), metavar="N", help=f"times through the data ({_listed(EPOCHS)})"
@@ -60,7 +64,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         "--optimizer", choices=list(OPTIMIZERS), help="how to step (adam; sgd has momentum 0.9)"
     )
     train.add_argument("--seed", type=_at_least(0), metavar="N", help="same seed, same weights (0)")
-    train.add_argument("--out", metavar="DIR", help="folder for what is written (runs/mnist-MODEL-1, -2, …)")
+    train.add_argument("--out", metavar="DIR", help="folder for what is written (runs/DATASET-MODEL-1, …)")
     train.add_argument("--resume", metavar="DIR", help="go on with a run that was stopped, with its settings")
     train.add_argument(
         "--backend", choices=["numpy", "numba"], help="what runs the kernels (numba if installed)"
@@ -71,14 +75,17 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     train.add_argument(
         "--samples", type=_at_least(2), metavar="N", help="the first N images only, as for --device sim (all)"
     )
+    train.add_argument("--download", action="store_true", help="fetch the data set's files first")
+    train.add_argument("--root", metavar="DIR", help="folder with the data set's files (minidl's own)")
     train.set_defaults(run=_train)
 
     evaluate = subparsers.add_parser(
         "evaluate",
         help="measure a trained model on the test images",
-        description="Measure a trained model on MNIST's 10,000 test images.",
+        description="Measure a trained model on its data set's test images.",
     )
     evaluate.add_argument("folder", metavar="RUN", help="folder of a run")
+    evaluate.add_argument("--root", metavar="DIR", help="folder with the data set's files (as in training)")
     evaluate.set_defaults(run=_evaluate)
 
     predict = subparsers.add_parser(
@@ -131,10 +138,10 @@ def _run(folder: RunFolder, settings: Settings) -> int:
     from minidl.cli.display import Display
 
     kernels = f"{settings.backend if settings.device == 'cpu' else settings.device} kernels"
-    what = f"{settings.model} on MNIST, {kernels}, in {folder.path}"
+    what = f"{settings.model} on {TITLES[settings.dataset]}, {kernels}, in {folder.path}"
     print(f"minidl {minidl.__version__}: {what}", flush=True)
     manual_seed(settings.seed)
-    images = _first(MNIST(), settings.samples)
+    images = _first(load_dataset(settings.dataset, True, settings.root), settings.samples)
     kept = min(VALIDATION, -(-len(images) // 12))
     training, validation = random_split(images, [len(images) - kept, kept])
     model = settings.make_model().to(settings.device)
@@ -171,11 +178,11 @@ def _run(folder: RunFolder, settings: Settings) -> int:
         where = f"in epoch {epoch + 1} after step {step:,}" if step else f"after epoch {epoch}"
         print(f"stopped {where}, nothing is lost; go on with\n  {_resume(folder)}")
         return 130
-    _report(folder, model, trainer.history, settings.samples)
+    _report(folder, model, trainer.history, settings)
     return 0
 
 
-def _first(images: MNIST, samples: int) -> Dataset:
+def _first(images: ImageDataset, samples: int) -> Dataset:
     """The first images only, where so many were asked for."""
     return Subset(images, range(min(samples, len(images)))) if samples else images
 
@@ -196,7 +203,7 @@ def _announce_compilation(model: Module, backend: str) -> None:
 
 
 def _resume(folder: RunFolder) -> str:
-    return f"minidl train mnist --resume {shlex.quote(str(folder.path))}"
+    return f"minidl train {folder.settings().dataset} --resume {shlex.quote(str(folder.path))}"
 
 
 def _begun(options: argparse.Namespace) -> tuple[RunFolder, Settings]:
@@ -215,7 +222,12 @@ def _begun(options: argparse.Namespace) -> tuple[RunFolder, Settings]:
         backend=get_backend(),
         device=options.device or "cpu",
         samples=options.samples or 0,
+        root=_absolute(options.root),
     )
+    settings.make_model()  # does it fit the images?
+    if options.download:
+        fetch_files(settings.dataset, settings.root)
+    check_files(settings.dataset, settings.root)
     if settings.device != "cpu":
         get_device(settings.device)  # is there one? It is asked before there is a folder
     return RunFolder.new(options.out, settings), settings
@@ -226,10 +238,18 @@ def _resumed(options: argparse.Namespace) -> tuple[RunFolder, Settings]:
     settings = folder.settings()
     for name, own in {**dataclasses.asdict(settings), "out": options.resume}.items():
         wanted = getattr(options, name, None)
-        if wanted is not None and wanted != own:
+        if name != "root" and wanted is not None and wanted != own:
             option = f"--{name.replace('_', '-')}"
             raise CheckpointError(f"{option}: a resumed run keeps its settings: expected {own}, got {wanted}")
+    if options.root:  # the files may have moved
+        settings = dataclasses.replace(settings, root=_absolute(options.root))
+    if options.download:
+        fetch_files(settings.dataset, settings.root)
     return folder, settings
+
+
+def _absolute(root: str | None) -> str:
+    return str(Path(root).resolve()) if root else ""
 
 
 def _load_into(trainer: Trainer, folder: RunFolder) -> None:
@@ -283,15 +303,15 @@ def _stopping(trainer: Trainer) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _report(folder: RunFolder, model: Module, history: History, samples: int) -> None:
+def _report(folder: RunFolder, model: Module, history: History, settings: Settings) -> None:
     """Measure on the test images, write what is left to write, and show it all."""
     from minidl.train.plots import plot_confusion_matrix, plot_mistakes
 
     save_weights(model, folder.weights)
     history.save(folder.history)
-    images, labels, probabilities = _test(model, samples)
-    matrix = _show_test(labels, probabilities)
-    classes = MNIST.classes
+    classes = DATASETS[settings.dataset].classes
+    images, labels, probabilities = _test(model, settings)
+    matrix = _show_test(labels, probabilities, classes)
     predicted = probabilities.argmax(axis=1)
     wrong = predicted != labels
     history.plot(folder.curves)
@@ -307,10 +327,11 @@ def _report(folder: RunFolder, model: Module, history: History, samples: int) ->
         (folder.checkpoint, "everything needed to go on"),
         (folder.curves, "loss and accuracy over the epochs"),
         (folder.confusion, "the confusion matrix"),
-        (folder.mistakes, "the digits it got wrong"),
+        (folder.mistakes, f"the {'digits' if settings.dataset == 'mnist' else 'images'} it got wrong"),
     ):
         print(f"  {path!s:<44} {what}")
-    print(f"try it on a picture of your own: minidl predict {shlex.quote(str(folder.path))} IMAGE")
+    if settings.dataset == "mnist":
+        print(f"try it on a picture of your own: minidl predict {shlex.quote(str(folder.path))} IMAGE")
 
 
 # -------------------------------------------------------------------- evaluate and predict
@@ -318,13 +339,22 @@ def _report(folder: RunFolder, model: Module, history: History, samples: int) ->
 
 def _evaluate(options: argparse.Namespace) -> int:
     folder = RunFolder(options.folder)
-    _, labels, probabilities = _test(folder.trained_model(), folder.settings().samples)
-    _show_test(labels, probabilities)
+    settings = folder.settings()
+    if options.root:
+        settings = dataclasses.replace(settings, root=_absolute(options.root))
+    _, labels, probabilities = _test(folder.trained_model(), settings)
+    _show_test(labels, probabilities, DATASETS[settings.dataset].classes)
     return 0
 
 
 def _predict(options: argparse.Namespace) -> int:
-    model = RunFolder(options.folder).trained_model()
+    folder = RunFolder(options.folder)
+    dataset = folder.settings().dataset
+    if dataset != "mnist":
+        raise CheckpointError(
+            f"{folder.path}: expected a run on mnist, since predict reads digits, got one on {dataset}"
+        )
+    model = folder.trained_model()
     failed = 0
     for path in options.images:
         try:
@@ -340,22 +370,23 @@ def _predict(options: argparse.Namespace) -> int:
     return failed
 
 
-def _test(model: Module, samples: int) -> tuple[Array, Array, Array]:
-    """The test images, their labels, and what the model makes of them: (N, 1, 28, 28), (N,), (N, 10)."""
+def _test(model: Module, settings: Settings) -> tuple[Array, Array, Array]:
+    """The test images, their labels, and what the model makes of them: (N, C, H, W), (N,), (N, classes)."""
+    dataset = _first(load_dataset(settings.dataset, False, settings.root), settings.samples)
     place = place_of(next(model.parameters()).data)
     batches = []
     softmax = Softmax(1).eval()
     model.eval()
-    for images, labels in DataLoader(_first(MNIST(train=False), samples), TEST_BATCH):
+    for images, labels in DataLoader(dataset, TEST_BATCH):
         batches.append((images, labels, to_host(softmax(model(convert(images, place))))))
     images, labels, probabilities = (np.concatenate(part) for part in zip(*batches, strict=True))
     return images, labels, probabilities
 
 
-def _show_test(labels: Array, probabilities: Array) -> Array:
+def _show_test(labels: Array, probabilities: Array, classes: Sequence[str]) -> Array:
     from minidl.cli.display import print_confusion
 
-    matrix = confusion_matrix(probabilities, labels, num_classes=10)
+    matrix = confusion_matrix(probabilities, labels, num_classes=len(classes))
     print(f"test accuracy {np.trace(matrix) / matrix.sum():.2%} ({matrix.sum():,} images)")
-    print_confusion(matrix)
+    print_confusion(matrix, classes)
     return matrix

@@ -12,6 +12,7 @@ from typing import Any
 
 import minidl
 from minidl import models, optim
+from minidl.cli.datasets import DATASETS, model_for
 from minidl.errors import CheckpointError
 from minidl.nn import Module
 from minidl.optim import Optimizer
@@ -50,11 +51,12 @@ class Settings:
     backend: str
     device: str = "cpu"
     samples: int = 0  # of each of the two sets; 0 is all
+    root: str = ""  # the folder with the data set's files; "" is minidl's own
     minidl: str = minidl.__version__
 
     def make_model(self) -> Module:
         """The untrained model, on the host."""
-        return MODELS[self.model]()
+        return model_for(self.model, self.dataset)
 
     def make_optimizer(self, model: Module) -> Optimizer:
         """The optimizer of a model's parameters."""
@@ -69,14 +71,14 @@ class Settings:
         """
         if not isinstance(values, dict):
             raise ValueError(f"expected settings, got {type(values).__name__}")
-        values = {"device": "cpu", "samples": 0, **values}  # which earlier versions did not have
+        values = {"device": "cpu", "samples": 0, "root": "", **values}  # which earlier versions did not have
         kinds = {"int": int, "float": float, "str": str}
         for field in dataclasses.fields(cls):
             value = values.get(field.name)
             if type(value) is not kinds[str(field.type)]:
                 raise ValueError(f"expected {field.name} ({field.type}), got {value!r}")
         choices: dict[str, Collection[str]] = {"model": MODELS, "optimizer": OPTIMIZERS}
-        choices |= {"dataset": ("mnist",), "device": DEVICES}
+        choices |= {"dataset": DATASETS, "device": DEVICES}
         for name, known in choices.items():
             if values[name] not in known:
                 raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {values[name]!r}")
@@ -155,7 +157,7 @@ class RunFolder:
         if not path.exists():
             raise CheckpointError(
                 f"{self.path}: expected weights.safetensors, got none; finish it by "
-                f"minidl train mnist --resume {self.path}"
+                f"minidl train {settings.dataset} --resume {self.path}"
             )
         try:
             if path == self.weights:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from minidl.array.random import default_generator
 from minidl.errors import DTypeError, ShapeError
 
-__all__ = ["ArrayDataset", "BatchDataset", "Dataset", "Subset", "fetch", "random_split"]
+__all__ = ["ArrayDataset", "BatchDataset", "ConcatDataset", "Dataset", "Subset", "fetch", "random_split"]
 
 Arrays: TypeAlias = tuple[NDArray[Any], ...]
 
@@ -163,6 +164,70 @@ class Subset:
 
     def __repr__(self) -> str:
         return f"Subset({self.dataset!r}, {len(self)} of {len(self.dataset)})"
+
+
+class ConcatDataset:
+    """Data sets one after the other, as one.
+
+    Args:
+        datasets: at least one; their samples have the same parts and shapes.
+
+    Raises:
+        ValueError: no data set is given.
+        TypeError: one has no length or no samples by number.
+        ShapeError: samples of different sets that come in one batch do not fit together.
+    """
+
+    datasets: list[Dataset]
+    cumulative_sizes: list[int]
+
+    def __init__(self, datasets: Iterable[Dataset]) -> None:
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise ValueError("ConcatDataset: expected at least one data set, got none")
+        for dataset in self.datasets:
+            if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+                kind = type(dataset).__name__
+                raise TypeError(f"ConcatDataset: expected data sets with __len__ and __getitem__, got {kind}")
+        self.cumulative_sizes = np.cumsum([len(dataset) for dataset in self.datasets]).tolist()
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+    def __getitem__(self, index: Any, /) -> Any:
+        chosen = np.arange(len(self))[index]
+        if chosen.ndim:
+            return self.fetch(chosen)
+        part, first = self._place(int(chosen))
+        return self.datasets[part][int(chosen) - first]
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Which data set holds a sample, and the number of that set's first one."""
+        part = bisect.bisect_right(self.cumulative_sizes, index)
+        return part, self.cumulative_sizes[part - 1] if part else 0
+
+    def fetch(self, indices: NDArray[np.intp]) -> Arrays:
+        """The samples of these numbers, in this order, as fresh arrays; each set is asked once."""
+        parts = np.searchsorted(self.cumulative_sizes, indices, side="right")  # (B,)
+        pieces, places = [], []
+        for part in np.unique(parts):
+            place = np.flatnonzero(parts == part)
+            first = self.cumulative_sizes[part - 1] if part else 0
+            pieces.append(fetch(self.datasets[part], indices[place] - first))
+            places.append(place)
+        if len(pieces) <= 1:
+            return pieces[0] if pieces else fetch(self.datasets[0], indices)
+        shapes = [[column.shape[1:] for column in piece] for piece in pieces]
+        if any(shape != shapes[0] for shape in shapes):
+            raise ShapeError(
+                f"ConcatDataset: expected samples of one shape in all data sets, got {shapes[0]} in one "
+                f"and {next(shape for shape in shapes if shape != shapes[0])} in another"
+            )
+        back = np.argsort(np.concatenate(places))  # where in the pieces each sample of the batch is
+        return tuple(np.concatenate(columns)[back] for columns in zip(*pieces, strict=True))
+
+    def __repr__(self) -> str:
+        return f"ConcatDataset([{', '.join(map(repr, self.datasets))}])"
 
 
 def random_split(

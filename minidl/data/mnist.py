@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minidl.data.dataset import Arrays
 from minidl.data.idx import read_idx
-from minidl.errors import DataError, ShapeError
+from minidl.data.images import ImageDataset, Transform
+from minidl.errors import DataError
 
-__all__ = ["MNIST"]
-
-Transform = Callable[[NDArray[np.float32]], NDArray[Any]]
+__all__ = ["MNIST", "check", "read_from"]
 
 # The original files and the sha256 of what they unpack to.
 TRAIN = {
@@ -30,7 +28,7 @@ TEST = {
 }
 
 
-class MNIST:
+class MNIST(ImageDataset):
     """Handwritten digits: 60,000 to train on, 10,000 to test on (LeCun, Cortes & Burges 1998).
 
     `dataset[i]` is `(image, label)`: a float32 image (1, 28, 28) from 0 (paper) to 1 (ink) and its int64
@@ -46,6 +44,7 @@ class MNIST:
         images: the bytes as they are stored, uint8 (N, 1, 28, 28), 0 to 255.
         labels: int64 (N,), 0 to 9.
         classes: the names of the labels.
+        image_shape: (1, 28, 28).
 
     Raises:
         DataError: a file is missing or damaged, or the files do not belong together.
@@ -53,11 +52,7 @@ class MNIST:
     """
 
     classes = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    train: bool
-    transform: Transform | None
+    image_shape = (1, 28, 28)
 
     def __init__(
         self,
@@ -72,35 +67,9 @@ class MNIST:
         if root is None:
             images, labels = (_read_embedded(name, digest) for name, digest in digests.items())
         else:
-            images, labels = (_read_from(Path(root), name) for name in digests)
-            _check(str(root), images, labels)
+            images, labels = read_from(Path(root), list(digests), "MNIST")
         self.images = images.reshape(-1, 1, 28, 28)  # (N, 1, 28, 28)
         self.labels = labels.astype(np.int64)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: Any, /) -> tuple[Any, Any]:
-        chosen = np.arange(len(self))[index]
-        images, labels = self.fetch(np.atleast_1d(chosen))
-        return (images[0], labels[0]) if chosen.ndim == 0 else (images, labels)
-
-    def fetch(self, indices: NDArray[np.intp]) -> Arrays:
-        """The images (B, 1, 28, 28), scaled and transformed, and the labels (B,) of these numbers."""
-        # Bytes take a quarter of the memory of floats, and turning 64 images into floats takes some 10 µs.
-        images = self.images.take(indices, axis=0).astype(np.float32)  # (B, 1, 28, 28)
-        images /= 255
-        if self.transform is None:
-            return images, self.labels[indices]
-        transformed = np.asarray(self.transform(images))
-        if transformed.shape[:1] != images.shape[:1]:
-            raise ShapeError(
-                f"MNIST: expected transform to return {len(images)} images, got shape {transformed.shape}"
-            )
-        return transformed, self.labels[indices]
-
-    def __repr__(self) -> str:
-        return f"MNIST({'train' if self.train else 'test'}, {len(self)} images)"
 
 
 def _read_embedded(name: str, sha256: str) -> NDArray[Any]:
@@ -113,16 +82,27 @@ def _read_embedded(name: str, sha256: str) -> NDArray[Any]:
     return read_idx(content, name=called, sha256=sha256)
 
 
-def _read_from(root: Path, name: str) -> NDArray[Any]:
+def read_from(root: Path, names: Sequence[str], dataset: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Images and labels from a folder's idx files, plain or packed.
+
+    Raises:
+        DataError: one is missing or damaged, or they are no images with their labels.
+    """
     if not root.is_dir():
-        raise DataError(f"{root}: expected a folder with MNIST's files, got no folder of that name")
+        raise DataError(f"{root}: expected a folder with {dataset}'s files, got no folder of that name")
+    images, labels = (_read_one(root, name) for name in names)
+    check(str(root), images, labels)
+    return images, labels
+
+
+def _read_one(root: Path, name: str) -> NDArray[Any]:
     for path in (root / name, root / f"{name}.gz"):
         if path.exists():
             return read_idx(path)
     raise DataError(f"{root}: expected {name} or {name}.gz in this folder, got neither")
 
 
-def _check(root: str, images: NDArray[Any], labels: NDArray[Any]) -> None:
+def check(root: str, images: NDArray[Any], labels: NDArray[Any]) -> None:
     """Whether two arrays from files that nobody vouches for are images and their labels."""
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
         given = f"{images.shape} of {images.dtype}"

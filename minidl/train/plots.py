@@ -58,11 +58,13 @@ def plot_confusion_matrix(matrix: Array, classes: Sequence[str]) -> Any:
         classes: C names.
     """
     size = len(classes)
-    figure = new_figure(1.2 + 0.5 * size, 1.0 + 0.5 * size)
+    many = size > 20  # too many for numbers and names
+    inches = 6.0 if many else 0.5 * size
+    figure = new_figure(1.2 + inches, 1.0 + inches)
     axes = figure.subplots()
     mistakes = np.where(np.eye(size, dtype=bool), 0, matrix)
     axes.imshow(mistakes, cmap="Reds", vmin=0, vmax=max(1, mistakes.max()))
-    for row in range(size):
+    for row in range(0 if many else size):
         for column in range(size):
             count = int(matrix[row, column])
             dark = row != column and count > 0.6 * mistakes.max()
@@ -71,8 +73,10 @@ def plot_confusion_matrix(matrix: Array, classes: Sequence[str]) -> Any:
                 color="white" if dark else "black" if count else "0.7",
                 fontweight="bold" if row == column else "normal",
             )  # fmt: skip
-    axes.set_xticks(range(size), classes)
-    axes.set_yticks(range(size), classes)
+    if not many:
+        long = max(map(len, classes)) > 2
+        axes.set_xticks(range(size), classes, rotation=90 if long else 0)
+        axes.set_yticks(range(size), classes)
     axes.set(xlabel="predicted", ylabel="true", title=f"{np.trace(matrix):,} of {matrix.sum():,} right")
     axes.spines[:].set_visible(False)
     return figure
@@ -84,7 +88,7 @@ def plot_mistakes(
     """The images that the model got wrong, the most confident mistakes first.
 
     Args:
-        images: (M, 1, H, W), only the wrong ones.
+        images: (M, C, H, W), only the wrong ones; C is 1 (grey) or 3 (colours from 0 to 1).
         true: (M,) the classes that they are.
         predicted: (M,) the classes that the model said.
         confidence: (M,) the probability that it gave them.
@@ -94,15 +98,20 @@ def plot_mistakes(
     order = np.argsort(-confidence, kind="stable")[:most]
     columns = 10
     rows = max(1, -(-len(order) // columns))
-    figure = new_figure(columns * 1.0, rows * 1.25 + 0.5)
+    long = max(map(len, classes)) > 2
+    figure = new_figure(columns * (1.3 if long else 1.0), rows * (1.7 if long else 1.25) + 0.5)
     shown = f"the {len(order)} surest of " if len(order) < len(images) else ""
     figure.suptitle(f"{shown}{len(images)} mistakes: true → predicted (probability)", fontsize=10)
     for place, axes in enumerate(np.ravel(figure.subplots(rows, columns))):
         axes.set_axis_off()
         if place < len(order):
             i = order[place]
-            axes.imshow(images[i, 0], cmap="gray_r", vmin=0, vmax=1)
+            pixels = images[i, 0] if images.shape[1] == 1 else images[i].transpose(1, 2, 0)  # (H, W[, 3])
+            axes.imshow(pixels, cmap="gray_r", vmin=0, vmax=1)
+            arrow = "\n→ " if long else " → "
             axes.set_title(
-                f"{classes[true[i]]} → {classes[predicted[i]]} ({confidence[i]:.0%})", fontsize=7, color=WRONG
+                f"{classes[true[i]]}{arrow}{classes[predicted[i]]} ({confidence[i]:.0%})",
+                fontsize=7,
+                color=WRONG,
             )
     return figure

@@ -24,7 +24,7 @@ def test_help_names_every_command_and_option(tmp_path):
     done = minidl("train", "-h", cwd=tmp_path)
     options = (
         *("model", "epochs", "batch-size", "lr", "optimizer", "seed", "out", "resume", "backend", "device"),
-        "samples",
+        *("samples", "root", "download"),
     )
     for option in options:
         assert f"--{option} " in done.stdout

@@ -37,6 +37,7 @@ def test_a_run_leaves_every_file_that_it_names(trained):
         "backend": package.get_backend(),
         "device": "cpu",
         "samples": 0,
+        "root": "",
         "minidl": package.__version__,
     }
     assert History.load(run / "history.json")["epoch"] == [1, 2]

@@ -14,7 +14,12 @@ import minidl
 API = Path(__file__).parents[2] / "docs" / "en" / "api"
 ROOMS = ["array", "cuda", "data", "errors", "kernels", "metrics", "models", "nn", "optim", "testing", "train"]
 MODULES = {"cuda": "array.cuda"}  # where a room's page finds its names, if not in the module of that name
-MODULES_BELOW = {"array": ["gpu"], "nn": ["init", "utils"], "optim": ["lr_scheduler", "swa_utils"]}
+MODULES_BELOW = {
+    "array": ["gpu"],
+    "data": ["transforms"],
+    "nn": ["init", "utils"],
+    "optim": ["lr_scheduler", "swa_utils"],
+}
 TYPES = {"bool_", "int32", "int64", "uint8", "uint32", "float32", "float64"}  # one line names all of them
 
 
