@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "optim": {"array", "errors", "kernels", "nn"},
     "data": {"array", "errors"},
     "metrics": {"errors"},
-    "models": {"array", "nn"},
+    "models": {"array", "errors", "nn"},
     "train": {"array", "data", "errors", "metrics", "nn", "optim"},
     "testing": {"array", "errors", "kernels", "nn", "optim"},
     "learn": {"array", "errors", "testing"},
@@ -142,14 +142,16 @@ PUBLIC = {
     "CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid LogSoftmax "
     "Mish PReLU ReLU6 SELU SiLU Softmin Softplus Softshrink Softsign Tanhshrink Threshold "
     "BCELoss CosineEmbeddingLoss CosineSimilarity HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss "
-    "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss AlphaDropout Dropout2d",
-    "minidl.nn.utils": "clip_grad_norm_ clip_grad_value_ get_total_norm",
+    "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss AlphaDropout Dropout2d "
+    "Concat ModuleDict ModuleList Residual",
+    "minidl.nn.utils": "clip_grad_norm_ clip_grad_value_ get_total_norm skip_init",
     "minidl.optim": "ASGD Adadelta Adagrad Adam AdamW Adamax NAdam Optimizer RAdam RMSprop Rprop SGD "
     "lr_scheduler",
     "minidl.optim.lr_scheduler": "ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts "
     "CyclicLR ExponentialLR LRScheduler LambdaLR LinearLR MultiStepLR MultiplicativeLR OneCycleLR "
     "PolynomialLR ReduceLROnPlateau SequentialLR StepLR",
-    "minidl.models": "LeNet5 MLP",
+    "minidl.models": "CifarResNet LeNet5 MLP ResNet plain20 plain32 plain56 resnet18 resnet20 resnet32 "
+    "resnet34 resnet50 resnet56 resnet101 resnet152",
     "minidl.data": "ArrayDataset BatchDataset DataLoader Dataset MNIST Subset fetch random_split read_digit "
     "read_idx",
     "minidl.kernels": "KERNELS Kernel adam_step adaptive_avg_pool2d adaptive_avg_pool2d_input_grad "

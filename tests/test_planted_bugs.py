@@ -21,6 +21,8 @@ from minidl import models, nn
 from minidl.kernels import activation, averages, conv, normalization, pooling, probabilities, products
 from minidl.kernels import loss as loss_kernels
 from minidl.kernels.registry import KERNELS, use_backend
+from minidl.models.resnet import BasicBlock, Bottleneck
+from minidl.models.resnet_cifar import PaddedShortcut, PlainBlock
 from minidl.nn import batchnorm, loss
 from minidl.testing import CHECKS, Bug, planted
 
@@ -169,6 +171,19 @@ LAYER_BUGS = [
     (nn.CosineEmbeddingLoss, Bug("the margin is lost", nn.CosineEmbeddingLoss, "forward", "np.maximum(cos - self.margin, 0)", "np.maximum(cos, 0)")),
     (nn.CosineEmbeddingLoss, Bug("the cosine's own term is lost", nn.CosineEmbeddingLoss, "backward", "mixed * b - own_a * a", "mixed * b")),
     (nn.Sequential, Bug("backward in forward's order", nn.Sequential, "backward", "reversed(layers)", "layers")),
+    (nn.Residual, Bug("a shortcut without its gradient", nn.Residual, "backward", "dx += dy if self.shortcut is None else", "0 if self.shortcut is None else")),
+    (nn.Residual, Bug("a residual that adds its input twice", nn.Residual, "forward", "short = x if", "short = 2 * x if")),
+    (nn.Residual, Bug("a residual that writes into its input", nn.Residual, "forward", "y += short", "short += y; y = short.copy()")),
+    (nn.Concat, Bug("branches in reverse on the way back", nn.Concat, "backward", "zip(self.children(), parts", "zip(self.children(), parts[::-1]")),
+    (nn.Concat, Bug("the first branch's gradient alone", nn.Concat, "backward", "first += dx", "pass")),
+    (BasicBlock, Bug("a basic block whose shortcut lets no gradient back", BasicBlock, "backward", "dx += d if self.downsample is None else", "0 if self.downsample is None else")),
+    (BasicBlock, Bug("a shortcut that skips the last ReLU", BasicBlock, "backward", "dx += d if self.downsample is None else", "dx += dy if self.downsample is None else")),
+    (BasicBlock, Bug("a projection whose gradient is lost", BasicBlock, "backward", "else self.downsample.backward(d)", "else 0 * self.downsample.backward(d)")),
+    (Bottleneck, Bug("a bottleneck that forgets a ReLU on the way back", Bottleneck, "backward", "self.bn2.backward(self.relu2.backward(dx))", "self.bn2.backward(dx)")),
+    (PaddedShortcut, Bug("a shortcut padded before, not after", PaddedShortcut, "backward", "dy[:, : self.inplanes]", "dy[:, -self.inplanes :]")),
+    (PlainBlock, Bug("a plain block with a shortcut", PlainBlock, "backward", "return self.conv1.backward(self.bn1.backward(self.relu1.backward(dx)))", "return dy.mean() + self.conv1.backward(self.bn1.backward(self.relu1.backward(dx)))")),
+    (models.ResNet, Bug("a residual network without its last layer's mean", models.ResNet, "backward", "self.avgpool.backward(self.flatten.backward(dy))", "2 * self.avgpool.backward(self.flatten.backward(dy))")),
+    (models.CifarResNet, Bug("a small residual network that skips a ReLU", models.CifarResNet, "backward", "self.bn1.backward(self.relu.backward(dy))", "self.bn1.backward(dy)")),
     (models.LeNet5, Bug("LeNet-5 skips a ReLU on the way back", models.LeNet5, "backward", "self.relu1.backward(self.pool1.backward(dy))", "self.pool1.backward(dy)")),
 ]  # fmt: skip
 
@@ -224,6 +239,7 @@ def test_every_layer_and_loss_has_a_planted_bug():
     bugged = {component for component, _ in LAYER_BUGS}
     public = {getattr(nn, name) for name in nn.__all__}
     layers = {c for c in public if isinstance(c, type) and issubclass(c, nn.Module) and c is not nn.Module}
+    layers -= {nn.ModuleList, nn.ModuleDict}  # theirs are in tests/nn/test_containers.py
     assert layers <= bugged, f"no planted bug for {layers - bugged}"
 
 

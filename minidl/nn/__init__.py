@@ -3,7 +3,8 @@
 from minidl.nn import init, utils
 from minidl.nn.activation import ReLU, Sigmoid, Tanh
 from minidl.nn.batchnorm import BatchNorm1d, BatchNorm2d
-from minidl.nn.containers import Sequential
+from minidl.nn.branches import Concat, Residual
+from minidl.nn.containers import ModuleDict, ModuleList, Sequential
 from minidl.nn.conv import Conv2d
 from minidl.nn.dropout import AlphaDropout, Dropout, Dropout2d
 from minidl.nn.exponential_units import CELU, ELU, SELU, Softplus
@@ -37,6 +38,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Concat",
     "Conv2d",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
@@ -61,6 +63,8 @@ __all__ = [
     "MaxPool2d",
     "Mish",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "MultiMarginLoss",
     "NLLLoss",
     "PReLU",
@@ -68,6 +72,7 @@ __all__ = [
     "PoissonNLLLoss",
     "ReLU",
     "ReLU6",
+    "Residual",
     "Sequential",
     "SiLU",
     "Sigmoid",
