@@ -39,11 +39,7 @@ def public_components():
     for room in (nn, models):
         for name in room.__all__:
             value = getattr(room, name)
-            if (
-                isinstance(value, type)
-                and issubclass(value, nn.Module)
-                and value not in {nn.Module, *HOLDERS}
-            ):
+            if isinstance(value, type) and issubclass(value, nn.Module) and value not in held:
                 yield value
 
 

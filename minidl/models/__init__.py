@@ -1,7 +1,11 @@
 """Networks, one file per paper. Each is a Module with a hand-written forward and backward."""
 
+from minidl.models.alex_net import AlexNet, alexnet
+from minidl.models.inception import GoogLeNet, GoogLeNetOutputs, googlenet
 from minidl.models.lenet5 import LeNet5
 from minidl.models.mlp import MLP
+from minidl.models.mobilenetv2 import MobileNetV2, mobilenet_v2
+from minidl.models.perceptron import Perceptron
 from minidl.models.resnet import ResNet, resnet18, resnet34, resnet50, resnet101, resnet152
 from minidl.models.resnet_cifar import (
     CifarResNet,
@@ -12,12 +16,34 @@ from minidl.models.resnet_cifar import (
     resnet32,
     resnet56,
 )
+from minidl.models.vgg import (
+    VGG,
+    vgg11,
+    vgg11_bn,
+    vgg11_cifar,
+    vgg13,
+    vgg13_bn,
+    vgg16,
+    vgg16_bn,
+    vgg16_cifar,
+    vgg19,
+    vgg19_bn,
+)
 
 __all__ = [
     "MLP",
+    "VGG",
+    "AlexNet",
     "CifarResNet",
+    "GoogLeNet",
+    "GoogLeNetOutputs",
     "LeNet5",
+    "MobileNetV2",
+    "Perceptron",
     "ResNet",
+    "alexnet",
+    "googlenet",
+    "mobilenet_v2",
     "plain20",
     "plain32",
     "plain56",
@@ -29,4 +55,14 @@ __all__ = [
     "resnet56",
     "resnet101",
     "resnet152",
+    "vgg11",
+    "vgg11_bn",
+    "vgg11_cifar",
+    "vgg13",
+    "vgg13_bn",
+    "vgg16",
+    "vgg16_bn",
+    "vgg16_cifar",
+    "vgg19",
+    "vgg19_bn",
 ]
