@@ -88,7 +88,7 @@ OPTIONAL = {
     "llvmlite": {"kernels/numba_cpu/"},
     "threadpoolctl": {"cli/run.py", "kernels/threads.py"},
     "matplotlib": {"bench/plots.py", "train/plots.py"},
-    "rich": {"cli/bench.py", "cli/display.py", "cli/learn.py"},
+    "rich": {"cli/bench.py", "cli/display.py", "cli/learn.py", "cli/models.py"},
     "PIL": {"data/digit.py"},
     "safetensors": {"train/checkpoint.py"},
     "torch": {"bench/torch_side.py", "testing/component.py"},
@@ -150,8 +150,10 @@ PUBLIC = {
     "minidl.optim.lr_scheduler": "ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts "
     "CyclicLR ExponentialLR LRScheduler LambdaLR LinearLR MultiStepLR MultiplicativeLR OneCycleLR "
     "PolynomialLR ReduceLROnPlateau SequentialLR StepLR",
-    "minidl.models": "CifarResNet LeNet5 MLP ResNet plain20 plain32 plain56 resnet18 resnet20 resnet32 "
-    "resnet34 resnet50 resnet56 resnet101 resnet152",
+    "minidl.models": "AlexNet CifarResNet GoogLeNet GoogLeNetOutputs LeNet5 MLP MobileNetV2 Perceptron ResNet "
+    "VGG alexnet get_model googlenet list_models mobilenet_v2 model_for_images plain20 plain32 plain56 "
+    "resnet18 resnet20 resnet32 resnet34 resnet50 resnet56 resnet101 resnet152 vgg11 vgg11_bn vgg11_cifar "
+    "vgg13 vgg13_bn vgg16 vgg16_bn vgg16_cifar vgg19 vgg19_bn",
     "minidl.data": "ArrayDataset BatchDataset DataLoader Dataset MNIST Subset fetch random_split read_digit "
     "read_idx",
     "minidl.kernels": "KERNELS Kernel adam_step adaptive_avg_pool2d adaptive_avg_pool2d_input_grad "

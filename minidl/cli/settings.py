@@ -13,6 +13,7 @@ from typing import Any
 import minidl
 from minidl import models, optim
 from minidl.errors import CheckpointError
+from minidl.models.registry import check_fits
 from minidl.nn import Module
 from minidl.optim import Optimizer
 from minidl.train.checkpoint import load_checkpoint, load_weights
@@ -20,9 +21,13 @@ from minidl.train.files import write_json
 
 __all__ = ["MODELS", "OPTIMIZERS", "RunFolder", "Settings"]
 
-MODELS: dict[str, Callable[[], Module]] = {"mlp": models.MLP, "lenet5": models.LeNet5}
+MODELS = models.list_models()
+IMAGES = {"mnist": (1, 28, 28, 10)}
+"""Channels, height, width and classes of each data set."""
+
 EPOCHS = {"mlp": 8, "lenet5": 5}
 """Enough for each model to come close to its best on MNIST."""
+OTHER_EPOCHS = 10
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": optim.Adam,
@@ -53,8 +58,17 @@ class Settings:
     minidl: str = minidl.__version__
 
     def make_model(self) -> Module:
-        """The untrained model, on the host."""
-        return MODELS[self.model]()
+        """The untrained model for the data set's images, on the host."""
+        return models.model_for_images(self.model, *IMAGES[self.dataset])
+
+    def check_model(self) -> None:
+        """Refuse a model that does not take the data set's images.
+
+        Raises:
+            ShapeError: it says which models do.
+        """
+        _, height, width, _ = IMAGES[self.dataset]
+        check_fits(self.model, height, width)
 
     def make_optimizer(self, model: Module) -> Optimizer:
         """The optimizer of a model's parameters."""
@@ -76,7 +90,7 @@ class Settings:
             if type(value) is not kinds[str(field.type)]:
                 raise ValueError(f"expected {field.name} ({field.type}), got {value!r}")
         choices: dict[str, Collection[str]] = {"model": MODELS, "optimizer": OPTIMIZERS}
-        choices |= {"dataset": ("mnist",), "device": DEVICES}
+        choices |= {"dataset": IMAGES, "device": DEVICES}
         for name, known in choices.items():
             if values[name] not in known:
                 raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {values[name]!r}")

@@ -6,6 +6,7 @@ from minidl.models.lenet5 import LeNet5
 from minidl.models.mlp import MLP
 from minidl.models.mobilenetv2 import MobileNetV2, mobilenet_v2
 from minidl.models.perceptron import Perceptron
+from minidl.models.registry import get_model, list_models, model_for_images
 from minidl.models.resnet import ResNet, resnet18, resnet34, resnet50, resnet101, resnet152
 from minidl.models.resnet_cifar import (
     CifarResNet,
@@ -42,8 +43,11 @@ __all__ = [
     "Perceptron",
     "ResNet",
     "alexnet",
+    "get_model",
     "googlenet",
+    "list_models",
     "mobilenet_v2",
+    "model_for_images",
     "plain20",
     "plain32",
     "plain56",

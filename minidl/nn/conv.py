@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import math
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -115,6 +116,9 @@ class Conv2d(Module):
 
     def _data_layer(self) -> Module:
         return self
+
+    def _multiply_adds(self, inputs: tuple[Any, ...], output: Array) -> int:
+        return output.size * math.prod(self.weight.shape[1:])
 
     def extra_repr(self) -> str:
         return (
