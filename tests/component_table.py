@@ -5,14 +5,18 @@ All dimensions differ, so that a wrong axis cannot hide.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 
 from minidl import models, nn
 from minidl.errors import DTypeError, ShapeError
+from minidl.models.inception import Inception, InceptionAux
+from minidl.models.mobilenetv2 import InvertedResidual
 from minidl.models.resnet import BasicBlock, Bottleneck
 from minidl.models.resnet_cifar import PaddedShortcut, PlainBlock
+from minidl.models.vgg import make_layers as vgg_layers
 from minidl.testing import Sample, Wrong
 
 BATCH_STATISTICS = "training uses the batch's statistics, evaluation the running ones"
@@ -690,6 +694,82 @@ def _residual_networks() -> list[Sample]:
     ]
 
 
+def _convolutional_networks() -> list[Sample]:
+    """Narrow ones, each on the smallest images it takes; their blocks are checked number by number.
+
+    The largest come without batch norm, so that few pixels suffice; test_against_torchvision has it.
+    """
+    batch = {"differs_in_eval": BATCH_STATISTICS, "refuses_none": ONE_VALUE}
+    few = {"elements": 3}  # of a hundred tensors
+
+    def no_channels(name: str, shape: tuple[int, ...], *, least: int = 0):
+        channels, *size = shape
+        small = (wrong(2, channels, least - 1, least, says=(name, f"{least}×{least}")),) if least else ()
+        return (wrong(2, channels + 1, *size, says=(name, f"(N, {channels}, H, W)")), *small)
+
+    def vgg(batch_norm: bool, hidden: tuple[int, ...], dropout: float = 0.0):
+        features = vgg_layers([2, "M", 3, 4, "M"], batch_norm, in_channels=2)
+        return models.VGG(features, 3, dropout=dropout, hidden=hidden, grid=2)
+
+    def mobilenet():
+        setting = [[1, 16, 1, 1], [2, 24, 2, 2]]
+        network = models.MobileNetV2(3, 0.1, setting, 2, None, nn.Identity, 0.0, in_channels=2)
+        network.features[-1] = nn.Conv2d(4, 6, 1)  # 1,280 times ReLU6: some number always is at a kink
+        network.classifier[1] = nn.Linear(6, 3)
+        return network
+
+    return [
+        Sample(lambda: InvertedResidual(3, 3, 1, 2), normal(3, 4, 5), "InvertedResidual", **batch),
+        Sample(lambda: InvertedResidual(2, 3, 2, 3), normal(2, 5, 6), "InvertedResidual, stride 2", **batch),
+        Sample(lambda: InvertedResidual(3, 3, 1, 1), normal(3, 4, 5), "InvertedResidual, ratio 1", **batch),
+        Sample(lambda: Inception(3, 2, 2, 3, 1, 2, 1), normal(3, 4, 5), "Inception", **batch),
+        Sample(
+            lambda: InceptionAux(3, 4, 0.0, width_mult=1 / 64),
+            normal(3, 5, 6),
+            "InceptionAux",
+            **batch,
+        ),
+        Sample(
+            lambda: models.Perceptron(12, 4),
+            normal(3, 4),
+            "Perceptron",
+            torch=lambda: torch_nn().Sequential(
+                OrderedDict(flatten=torch_nn().Flatten(), fc=torch_nn().Linear(12, 4))
+            ),
+            wrong=(wrong(5, 4, says=("Linear(12, 4)", "(*, 12)")),),
+        ),
+        Sample(
+            lambda: models.AlexNet(3, 0.0, in_channels=2, width_mult=1 / 64),
+            normal(2, 63, 64),
+            "AlexNet",
+            wrong=no_channels("AlexNet", (2, 63, 64), least=63),
+            **few,
+        ),
+        Sample(
+            lambda: vgg(False, (5, 4), 0.3),
+            normal(2, 8, 9),
+            "VGG with dropout",
+            wrong=no_channels("VGG", (2, 8, 9), least=4),
+            differs_in_eval=DRAWS,
+        ),
+        Sample(lambda: vgg(True, ()), normal(2, 8, 9), "VGG with batch norm", **batch),
+        Sample(
+            lambda: models.GoogLeNet(3, False, True, False, 0.0, width_mult=1 / 64, norm_layer=nn.Identity),
+            normal(3, 15, 16),
+            "GoogLeNet",
+            wrong=no_channels("GoogLeNet", (3, 15, 16), least=15),
+            **few,
+        ),
+        Sample(
+            mobilenet,
+            normal(2, 9, 10),
+            "MobileNetV2",
+            wrong=no_channels("MobileNetV2", (2, 9, 10)),
+            **few,
+        ),
+    ]
+
+
 def _networks() -> list[Sample]:
     def torch_mlp():
         t = torch_nn()
@@ -735,6 +815,7 @@ def _networks() -> list[Sample]:
         ),
         *_branches(),
         *_residual_networks(),
+        *_convolutional_networks(),
         Sample(
             lambda: models.MLP(12, (7, 5), 4),
             normal(3, 4),

@@ -150,10 +150,10 @@ PUBLIC = {
     "minidl.optim.lr_scheduler": "ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts "
     "CyclicLR ExponentialLR LRScheduler LambdaLR LinearLR MultiStepLR MultiplicativeLR OneCycleLR "
     "PolynomialLR ReduceLROnPlateau SequentialLR StepLR",
-    "minidl.models": "AlexNet CifarResNet GoogLeNet GoogLeNetOutputs LeNet5 MLP MobileNetV2 Perceptron ResNet "
-    "VGG alexnet get_model googlenet list_models mobilenet_v2 model_for_images plain20 plain32 plain56 "
-    "resnet18 resnet20 resnet32 resnet34 resnet50 resnet56 resnet101 resnet152 vgg11 vgg11_bn vgg11_cifar "
-    "vgg13 vgg13_bn vgg16 vgg16_bn vgg16_cifar vgg19 vgg19_bn",
+    "minidl.models": "AlexNet CifarResNet GoogLeNet GoogLeNetOutputs LeNet5 MLP MobileNetV2 Perceptron "
+    "ResNet VGG alexnet get_model googlenet list_models mobilenet_v2 model_for_images plain20 plain32 "
+    "plain56 resnet18 resnet20 resnet32 resnet34 resnet50 resnet56 resnet101 resnet152 vgg11 vgg11_bn "
+    "vgg11_cifar vgg13 vgg13_bn vgg16 vgg16_bn vgg16_cifar vgg19 vgg19_bn",
     "minidl.data": "ArrayDataset BatchDataset DataLoader Dataset MNIST Subset fetch random_split read_digit "
     "read_idx",
     "minidl.kernels": "KERNELS Kernel adam_step adaptive_avg_pool2d adaptive_avg_pool2d_input_grad "

@@ -21,6 +21,8 @@ from minidl import models, nn
 from minidl.kernels import activation, averages, conv, normalization, pooling, probabilities, products
 from minidl.kernels import loss as loss_kernels
 from minidl.kernels.registry import KERNELS, use_backend
+from minidl.models.inception import Inception, InceptionAux
+from minidl.models.mobilenetv2 import InvertedResidual
 from minidl.models.resnet import BasicBlock, Bottleneck
 from minidl.models.resnet_cifar import PaddedShortcut, PlainBlock
 from minidl.nn import batchnorm, loss
@@ -184,6 +186,16 @@ LAYER_BUGS = [
     (PlainBlock, Bug("a plain block with a shortcut", PlainBlock, "backward", "return self.conv1.backward(self.bn1.backward(self.relu1.backward(dx)))", "return dy.mean() + self.conv1.backward(self.bn1.backward(self.relu1.backward(dx)))")),
     (models.ResNet, Bug("a residual network without its last layer's mean", models.ResNet, "backward", "self.avgpool.backward(self.flatten.backward(dy))", "2 * self.avgpool.backward(self.flatten.backward(dy))")),
     (models.CifarResNet, Bug("a small residual network that skips a ReLU", models.CifarResNet, "backward", "self.bn1.backward(self.relu.backward(dy))", "self.bn1.backward(dy)")),
+    (InvertedResidual, Bug("an inverted residual whose shortcut lets no gradient back", InvertedResidual, "backward", "dx += dy", "pass")),
+    (InvertedResidual, Bug("a shortcut that is not added", InvertedResidual, "forward", "y += x", "pass")),
+    (Inception, Bug("an inception's branches in another order", Inception, "backward", "dy1, dy2, dy3, dy4 =", "dy1, dy3, dy2, dy4 =")),
+    (Inception, Bug("an inception whose pooling branch lets no gradient back", Inception, "backward", "dx += self.branch4.backward(dy4)", "self.branch4.backward(dy4)")),
+    (InceptionAux, Bug("an auxiliary head that skips its ReLU on the way back", InceptionAux, "backward", "self.relu.backward(self.drop.backward(dy))", "self.drop.backward(dy)")),
+    (models.Perceptron, Bug("a perceptron that gives vectors back", models.Perceptron, "backward", "return self.flatten.backward(dy)", "return dy")),
+    (models.AlexNet, Bug("AlexNet's grid of means shares nothing", models.AlexNet, "backward", "self.avgpool.backward(dy)", "2 * self.avgpool.backward(dy)")),
+    (models.VGG, Bug("VGG's backward through its classifier twice", models.VGG, "backward", "self.classifier.backward(dy)", "2 * self.classifier.backward(dy)")),
+    (models.GoogLeNet, Bug("GoogLeNet forgets the transform of its input on the way back", models.GoogLeNet, "backward", "dx * self._transform(dx)[0]", "dx")),
+    (models.MobileNetV2, Bug("MobileNetV2 adds the gradient of its means", models.MobileNetV2, "backward", "self.avgpool.backward(dy)", "2 * self.avgpool.backward(dy)")),
     (models.LeNet5, Bug("LeNet-5 skips a ReLU on the way back", models.LeNet5, "backward", "self.relu1.backward(self.pool1.backward(dy))", "self.pool1.backward(dy)")),
 ]  # fmt: skip
 

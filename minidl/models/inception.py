@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from minidl.nn import (
 
 __all__ = ["GoogLeNet", "GoogLeNetOutputs", "Inception", "InceptionAux", "googlenet"]
 
+Norm = Callable[[int], Module]
 Rng = np.random.Generator
 
 
@@ -36,12 +38,22 @@ class GoogLeNetOutputs(NamedTuple):
     aux_logits1: Array
 
 
-def _conv(
-    inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0, rng: Rng | None = None
-) -> Sequential:
-    """A convolution with batch norm and ReLU; its parameters are `conv.weight`, `bn.weight`, `bn.bias`."""
-    conv = Conv2d(inputs, outputs, kernel, stride, padding, bias=False, rng=rng)
-    return Sequential({"conv": conv, "bn": BatchNorm2d(outputs, eps=0.001), "relu": ReLU()})
+def _batch_norm(channels: int) -> BatchNorm2d:
+    return BatchNorm2d(channels, eps=0.001)
+
+
+class _Convolutions:
+    """Makes convolutions with what comes after them; parameters are `conv.weight`, `bn.weight`, `bn.bias`."""
+
+    def __init__(self, norm_layer: Norm | None, rng: Rng | None) -> None:
+        self.norm = norm_layer or _batch_norm
+        self.rng = rng
+
+    def __call__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0
+    ) -> Sequential:
+        conv = Conv2d(inputs, outputs, kernel, stride, padding, bias=False, rng=self.rng)
+        return Sequential({"conv": conv, "bn": self.norm(outputs), "relu": ReLU()})
 
 
 class Inception(Module):
@@ -69,6 +81,8 @@ class Inception(Module):
         ch5x5red: to how many channels the third reduces the input.
         ch5x5: channels of the third branch.
         pool_proj: channels of the fourth branch.
+        norm_layer: makes the layer after a convolution from its channels; BatchNorm2d with eps 0.001 unless
+            told.
         rng: where the initial values are drawn from.
     """
 
@@ -82,29 +96,30 @@ class Inception(Module):
         ch5x5: int,
         pool_proj: int,
         *,
+        norm_layer: Norm | None = None,
         rng: Rng | None = None,
     ) -> None:
-        self._arguments = (in_channels, ch1x1, ch3x3red, ch3x3, ch5x5red, ch5x5, pool_proj)
+        conv = _Convolutions(norm_layer, rng)
+        widths = (in_channels, ch1x1, ch3x3red, ch3x3, ch5x5red, ch5x5, pool_proj)
+        self._arguments = (*widths, _name(norm_layer))
         self._ends = (ch1x1, ch1x1 + ch3x3, ch1x1 + ch3x3 + ch5x5)  # where a branch's channels end
         self.out_channels = ch1x1 + ch3x3 + ch5x5 + pool_proj
-        self.branch1 = _conv(in_channels, ch1x1, 1, rng=rng)
-        self.branch2 = Sequential(
-            _conv(in_channels, ch3x3red, 1, rng=rng), _conv(ch3x3red, ch3x3, 3, padding=1, rng=rng)
-        )
-        self.branch3 = Sequential(
-            _conv(in_channels, ch5x5red, 1, rng=rng), _conv(ch5x5red, ch5x5, 3, padding=1, rng=rng)
-        )
+        self.branch1 = conv(in_channels, ch1x1, 1)
+        self.branch2 = Sequential(conv(in_channels, ch3x3red, 1), conv(ch3x3red, ch3x3, 3, padding=1))
+        self.branch3 = Sequential(conv(in_channels, ch5x5red, 1), conv(ch5x5red, ch5x5, 3, padding=1))
         self.branch4 = Sequential(
-            MaxPool2d(3, stride=1, padding=1, ceil_mode=True), _conv(in_channels, pool_proj, 1, rng=rng)
+            MaxPool2d(3, stride=1, padding=1, ceil_mode=True), conv(in_channels, pool_proj, 1)
         )
 
     def forward(self, x: Array) -> Array:
         branches = (self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x))
-        return np.concatenate(branches, axis=1)  # (N, out_channels, H, W)
+        y = np.concatenate(branches, axis=1)  # (N, out_channels, H, W)
+        self.remember(output=y)
+        return y
 
     def backward(self, dy: Any) -> Any:
         # dx = b₁ᵀ dy₁ + b₂ᵀ dy₂ + b₃ᵀ dy₃ + b₄ᵀ dy₄, with dy = [dy₁, dy₂, dy₃, dy₄]
-        self.check_input(dy, "N", self.out_channels, "H", "W", what="upstream gradient")
+        (dy,) = self.recall(dy)
         dy1, dy2, dy3, dy4 = np.split(dy, self._ends, axis=1)
         dx = self.branch1.backward(dy1)
         dx += self.branch2.backward(dy2)
@@ -113,7 +128,7 @@ class Inception(Module):
         return dx
 
     def extra_repr(self) -> str:
-        names = ("in_channels", "ch1x1", "ch3x3red", "ch3x3", "ch5x5red", "ch5x5", "pool_proj")
+        names = ("in_channels", "ch1x1", "ch3x3red", "ch3x3", "ch5x5red", "ch5x5", "pool_proj", "norm_layer")
         return ", ".join(f"{name}={value}" for name, value in zip(names, self._arguments, strict=True))
 
 
@@ -131,6 +146,8 @@ class InceptionAux(Module):
         num_classes: size of the output.
         dropout: probability of dropping a number before the last layer.
         width_mult: its channels and hidden size times this.
+        norm_layer: makes the layer after the convolution from its channels; BatchNorm2d with eps 0.001
+            unless told.
         rng: where the initial values and the dropped numbers are drawn from.
     """
 
@@ -141,12 +158,13 @@ class InceptionAux(Module):
         dropout: float = 0.7,
         *,
         width_mult: float = 1.0,
+        norm_layer: Norm | None = None,
         rng: Rng | None = None,
     ) -> None:
-        self._arguments = (in_channels, num_classes, dropout, width_mult)
+        self._arguments = (in_channels, num_classes, dropout, width_mult, _name(norm_layer))
         width, hidden = scaled(128, width_mult), scaled(1024, width_mult)
         self.pool = AdaptiveAvgPool2d(4)
-        self.conv = _conv(in_channels, width, 1, rng=rng)
+        self.conv = _Convolutions(norm_layer, rng)(in_channels, width, 1)
         self.flatten = Flatten()
         self.fc1 = Linear(width * 4 * 4, hidden, rng=rng)
         self.relu = ReLU()
@@ -165,7 +183,7 @@ class InceptionAux(Module):
         return self.pool.backward(self.conv.backward(dy))  # (N, in_channels, H, W)
 
     def extra_repr(self) -> str:
-        names = ("in_channels", "num_classes", "dropout", "width_mult")
+        names = ("in_channels", "num_classes", "dropout", "width_mult", "norm_layer")
         return ", ".join(f"{name}={value}" for name, value in zip(names, self._arguments, strict=True))
 
 
@@ -202,6 +220,8 @@ class GoogLeNet(Module):
         dropout_aux: the same in the auxiliary heads.
         in_channels: 3 for colour, 1 for grey images.
         width_mult: all channels times this.
+        norm_layer: makes the layer after a convolution from its channels; BatchNorm2d with eps 0.001 unless
+            told.
         rng: where the initial values and the dropped numbers are drawn from.
 
     Raises:
@@ -220,6 +240,7 @@ class GoogLeNet(Module):
         *,
         in_channels: int = 3,
         width_mult: float = 1.0,
+        norm_layer: Norm | None = None,
         rng: Rng | None = None,
     ) -> None:
         if transform_input and in_channels != 3:
@@ -232,15 +253,18 @@ class GoogLeNet(Module):
         self.dropout_aux = dropout_aux
         self.in_channels = in_channels
         self.width_mult = width_mult
+        self.norm_layer = norm_layer
+        conv = _Convolutions(norm_layer, rng)
+        how: dict[str, Any] = {"norm_layer": norm_layer, "rng": rng}
 
         def inception(inputs: int, *channels: int) -> Inception:
-            return Inception(inputs, *(scaled(width, width_mult) for width in channels), rng=rng)
+            return Inception(inputs, *(scaled(width, width_mult) for width in channels), **how)
 
         stem, wide = scaled(64, width_mult), scaled(192, width_mult)
-        self.conv1 = _conv(in_channels, stem, 7, stride=2, padding=3, rng=rng)
+        self.conv1 = conv(in_channels, stem, 7, stride=2, padding=3)
         self.maxpool1 = MaxPool2d(3, stride=2, ceil_mode=True)
-        self.conv2 = _conv(stem, stem, 1, rng=rng)
-        self.conv3 = _conv(stem, wide, 3, padding=1, rng=rng)
+        self.conv2 = conv(stem, stem, 1)
+        self.conv3 = conv(stem, wide, 3, padding=1)
         self.maxpool2 = MaxPool2d(3, stride=2, ceil_mode=True)
         self.inception3a = inception(wide, 64, 96, 128, 16, 32, 32)
         self.inception3b = inception(self.inception3a.out_channels, 128, 128, 192, 32, 96, 64)
@@ -256,7 +280,7 @@ class GoogLeNet(Module):
         self.aux1: InceptionAux | None = None
         self.aux2: InceptionAux | None = None
         if aux_logits:
-            how: dict[str, Any] = {"width_mult": width_mult, "rng": rng}
+            how["width_mult"] = width_mult
             self.aux1 = InceptionAux(self.inception4a.out_channels, num_classes, dropout_aux, **how)
             self.aux2 = InceptionAux(self.inception4d.out_channels, num_classes, dropout_aux, **how)
         self.avgpool = AdaptiveAvgPool2d(1)
@@ -336,8 +360,12 @@ class GoogLeNet(Module):
             f"num_classes={self.num_classes}, aux_logits={self.aux_logits}, "
             f"transform_input={self.transform_input}, init_weights={self.init_weights}, "
             f"dropout={self.dropout}, dropout_aux={self.dropout_aux}, in_channels={self.in_channels}, "
-            f"width_mult={self.width_mult}"
+            f"width_mult={self.width_mult}, norm_layer={_name(self.norm_layer)}"
         )
+
+
+def _name(norm_layer: Norm | None) -> str:
+    return getattr(norm_layer, "__name__", str(norm_layer))
 
 
 def googlenet(**options: Any) -> GoogLeNet:
