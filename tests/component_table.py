@@ -14,6 +14,7 @@ from minidl import models, nn
 from minidl.errors import DTypeError, ShapeError
 from minidl.models.inception import Inception, InceptionAux
 from minidl.models.mobilenetv2 import InvertedResidual
+from minidl.models.parts import init_convolutions
 from minidl.models.resnet import BasicBlock, Bottleneck
 from minidl.models.resnet_cifar import PaddedShortcut, PlainBlock
 from minidl.models.vgg import make_layers as vgg_layers
@@ -711,6 +712,11 @@ def _convolutional_networks() -> list[Sample]:
         features = vgg_layers([2, "M", 3, 4, "M"], batch_norm, in_channels=2)
         return models.VGG(features, 3, dropout=dropout, hidden=hidden, grid=2)
 
+    def googlenet():
+        network = models.GoogLeNet(3, False, True, False, 0.0, 0.0, width_mult=1 / 24, norm_layer=nn.Identity)
+        init_convolutions(network)  # else nothing is left of a gradient that went through all layers
+        return network
+
     def mobilenet():
         setting = [[1, 16, 1, 1], [2, 24, 2, 2]]
         network = models.MobileNetV2(3, 0.1, setting, 2, None, nn.Identity, 0.0, in_channels=2)
@@ -754,7 +760,7 @@ def _convolutional_networks() -> list[Sample]:
         ),
         Sample(lambda: vgg(True, ()), normal(2, 8, 9), "VGG with batch norm", **batch),
         Sample(
-            lambda: models.GoogLeNet(3, False, True, False, 0.0, width_mult=1 / 64, norm_layer=nn.Identity),
+            googlenet,
             normal(3, 15, 16),
             "GoogLeNet",
             wrong=no_channels("GoogLeNet", (3, 15, 16), least=15),
