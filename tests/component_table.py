@@ -764,7 +764,7 @@ def _convolutional_networks() -> list[Sample]:
             normal(3, 15, 16),
             "GoogLeNet",
             wrong=no_channels("GoogLeNet", (3, 15, 16), least=15),
-            **few,
+            elements=1,
         ),
         Sample(
             mobilenet,
