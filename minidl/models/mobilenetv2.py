@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minidl.array import Array
-from minidl.models.parts import check_images, init_convolutions, init_linear
+from minidl.models.parts import check_images, init_convolutions, init_linear, layer_name
 from minidl.nn import (
     AdaptiveAvgPool2d,
     BatchNorm2d,
@@ -114,7 +114,7 @@ class InvertedResidual(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.inp}, {self.oup}, stride={self.stride}, expand_ratio={self.expand_ratio}, "
-            f"norm_layer={getattr(self.norm_layer, '__name__', self.norm_layer)}"
+            f"norm_layer={layer_name(self.norm_layer)}"
         )
 
 
@@ -216,14 +216,12 @@ class MobileNetV2(Module):
         return self.features._data_layer()
 
     def extra_repr(self) -> str:
-        def name(made: Any) -> str:
-            return getattr(made, "__name__", str(made))
-
         return (
             f"num_classes={self.num_classes}, width_mult={self.width_mult}, "
             f"inverted_residual_setting={self.inverted_residual_setting}, "
-            f"round_nearest={self.round_nearest}, block={name(self.block)}, "
-            f"norm_layer={name(self.norm_layer)}, dropout={self.dropout}, in_channels={self.in_channels}"
+            f"round_nearest={self.round_nearest}, block={layer_name(self.block)}, "
+            f"norm_layer={layer_name(self.norm_layer)}, dropout={self.dropout}, "
+            f"in_channels={self.in_channels}"
         )
 
 

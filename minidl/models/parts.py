@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minidl.array import Array
 from minidl.errors import ShapeError
 from minidl.nn import Conv2d, Linear, Module, init
 
-__all__ = ["check_images", "init_convolutions", "init_linear", "scaled"]
+__all__ = ["check_images", "init_convolutions", "init_linear", "layer_name", "scaled"]
 
 
 def check_images(network: Module, x: Array, channels: int, least: int = 1) -> None:
@@ -49,3 +51,8 @@ def init_linear(network: Module, rng: np.random.Generator | None = None) -> None
 def scaled(channels: int, width_mult: float) -> int:
     """That many channels, times `width_mult`: at least one."""
     return max(1, round(channels * width_mult))
+
+
+def layer_name(make: Any) -> str:
+    """What `repr` calls a class or function that makes layers."""
+    return getattr(make, "__name__", str(make))
