@@ -758,7 +758,33 @@ def weighted_bag():
     np.testing.assert_array_equal(layer.weight.grad, [[2, 0], [10, -1]])
 
 
+def scale(factor):
+    """A layer of one weight: y = factor · x."""
+    layer = nn.Linear(1, 1, bias=False).double()
+    layer.load_state_dict({"weight": np.array([[float(factor)]])})
+    return layer
+
+
+def residual():
+    layer = nn.Residual(nn.Sequential(scale(2), scale(10)))  # y = 2 · 10 x + x
+    both_ways(layer, [[3.0]], [[63]], [[105]], dy=5.0)
+    layer = nn.Residual(scale(2), scale(-3))
+    both_ways(layer, [[4.0]], [[-4]], [[-5]], dy=5.0)
+    np.testing.assert_array_equal(layer.body.weight.grad, [[20]])  # both branches see the whole dy
+    np.testing.assert_array_equal(layer.shortcut.weight.grad, [[20]])
+
+
+def concat():
+    layer = nn.Concat(scale(2), nn.Identity(), scale(3))
+    np.testing.assert_array_equal(layer(np.array([[7.0]])), [[14, 7, 21]])
+    np.testing.assert_array_equal(layer.backward(np.array([[1.0, 10.0, 100.0]])), [[312]])
+    deep = nn.Concat(scale(2), scale(3), dim=0)
+    np.testing.assert_array_equal(deep(np.array([[1.0], [2.0]])), [[2], [4], [3], [6]])
+
+
 BY_HAND = {
+    nn.Residual: [residual],
+    nn.Concat: [concat],
     nn.Linear: [linear],
     nn.Conv1d: [convolution_of_a_signal, convolution_of_borders, convolution_that_keeps_the_size],
     nn.Conv2d: [convolution, dilated_convolution, grouped_convolution, convolution_that_keeps_the_size],

@@ -5,12 +5,19 @@ All dimensions differ, so that a wrong axis cannot hide.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 
 from minidl import models, nn
 from minidl.errors import DTypeError, ShapeError
+from minidl.models.inception import Inception, InceptionAux
+from minidl.models.mobilenetv2 import InvertedResidual
+from minidl.models.parts import init_convolutions
+from minidl.models.resnet import BasicBlock, Bottleneck
+from minidl.models.resnet_cifar import PaddedShortcut, PlainBlock
+from minidl.models.vgg import make_layers as vgg_layers
 from minidl.testing import Sample, Wrong
 
 BATCH_STATISTICS = "training uses the batch's statistics, evaluation the running ones"
@@ -893,6 +900,196 @@ def _more_losses() -> list[Sample]:
     ]
 
 
+def _branches() -> list[Sample]:
+    def torch_branches(forward, **branches):
+        t = torch_nn()
+
+        class Branches(t.Module):
+            def __init__(self):
+                super().__init__()
+                for name, branch in branches.items():
+                    self.add_module(name.removeprefix("_"), branch)
+
+            def forward(self, x):
+                return forward(*(branch(x) for branch in self.children()), x)
+
+        return Branches()
+
+    def torch_concat():
+        import torch
+
+        t = torch_nn()
+        cat = lambda a, b, c, x: torch.cat([a, b, c], 2)  # noqa: E731
+        return torch_branches(cat, _0=t.Linear(3, 4), _1=t.Identity(), _2=t.Linear(3, 1))
+
+    return [
+        Sample(
+            lambda: nn.Residual(nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 3))),
+            normal(3),
+            "Residual",
+            torch=lambda: torch_branches(
+                lambda y, x: y + x,
+                body=torch_nn().Sequential(
+                    torch_nn().Linear(3, 5), torch_nn().Tanh(), torch_nn().Linear(5, 3)
+                ),
+            ),
+            wrong=(wrong(5, 4, says=("Linear(3, 5)", "(*, 3)")),),
+        ),
+        Sample(
+            lambda: nn.Residual(nn.Linear(3, 4), nn.Linear(3, 4, bias=False)),
+            normal(3),
+            "Residual with a shortcut",
+            torch=lambda: torch_branches(
+                lambda y, s, x: y + s,
+                body=torch_nn().Linear(3, 4),
+                shortcut=torch_nn().Linear(3, 4, bias=False),
+            ),
+        ),
+        Sample(
+            lambda: nn.Concat(nn.Linear(3, 4), nn.Identity(), nn.Linear(3, 1), dim=2),
+            normal(5, 3),
+            "Concat",
+            torch=torch_concat,
+            wrong=(wrong(5, 2, 4, says=("Linear(3, 4)", "(*, 3)")),),
+        ),
+    ]
+
+
+def _residual_networks() -> list[Sample]:
+    batch = {"differs_in_eval": BATCH_STATISTICS, "refuses_none": ONE_VALUE}
+    few = {**batch, "elements": 3}  # hundreds of tensors, two forwards for each number: the blocks check all
+
+    def no_channels(name: str, channels: int):
+        return (wrong(2, channels + 1, 8, 8, says=(name, f"(N, {channels}, H, W)")),)
+
+    def projection(inplanes: int, planes: int, stride: int):
+        return nn.Sequential(nn.Conv2d(inplanes, planes, 1, stride, bias=False), nn.BatchNorm2d(planes))
+
+    return [
+        Sample(lambda: BasicBlock(3, 3), normal(3, 4, 5), "BasicBlock", **batch),
+        Sample(
+            lambda: BasicBlock(2, 3, 2, projection(2, 3, 2)), normal(2, 5, 6), "BasicBlock, stride 2", **batch
+        ),
+        Sample(lambda: Bottleneck(8, 2), normal(8, 3, 4), "Bottleneck", **batch),
+        Sample(
+            lambda: Bottleneck(3, 2, 2, projection(3, 8, 2), groups=2, base_width=32, dilation=2),
+            normal(3, 5, 6),
+            "Bottleneck with all options",
+            **batch,
+        ),
+        Sample(lambda: PlainBlock(2, 3, 2), normal(2, 5, 6), "PlainBlock", **batch),
+        Sample(
+            lambda: PaddedShortcut(2, 5),
+            normal(2, 5, 6),
+            wrong=(wrong(4, 3, 5, 6, says=("PaddedShortcut(2, 5)", "(N, 2, H, W)")),),
+        ),
+        *(
+            Sample(
+                # without batch norm, so that a few pixels suffice; test_against_torchvision has it
+                lambda b=block: models.ResNet(
+                    b, [2, 1, 1, 1], 3, norm_layer=nn.Identity, in_channels=2, width_mult=1 / 32
+                ),
+                normal(2, 9, 10),
+                f"ResNet of {block.__name__}",
+                wrong=no_channels("ResNet", 2),
+                elements=3,
+            )
+            for block in (BasicBlock, Bottleneck)
+        ),
+        *(
+            Sample(
+                lambda s=shortcuts: models.CifarResNet(8, 3, s, in_channels=2, width_mult=1 / 8),
+                normal(2, 8, 9),
+                name,
+                wrong=no_channels("CifarResNet", 2),
+                **few,
+            )
+            for name, shortcuts in (("CifarResNet", True), ("CifarResNet without shortcuts", False))
+        ),
+    ]
+
+
+def _convolutional_networks() -> list[Sample]:
+    """Narrow ones, each on the smallest images it takes; their blocks are checked number by number.
+
+    The largest come without batch norm, so that few pixels suffice; test_against_torchvision has it.
+    """
+    batch = {"differs_in_eval": BATCH_STATISTICS, "refuses_none": ONE_VALUE}
+    few = {"elements": 3}  # of a hundred tensors
+
+    def no_channels(name: str, shape: tuple[int, ...], *, least: int = 0):
+        channels, *size = shape
+        small = (wrong(2, channels, least - 1, least, says=(name, f"{least}×{least}")),) if least else ()
+        return (wrong(2, channels + 1, *size, says=(name, f"(N, {channels}, H, W)")), *small)
+
+    def vgg(batch_norm: bool, hidden: tuple[int, ...], dropout: float = 0.0):
+        features = vgg_layers([2, "M", 3, 4, "M"], batch_norm, in_channels=2)
+        return models.VGG(features, 3, dropout=dropout, hidden=hidden, grid=2)
+
+    def googlenet():
+        network = models.GoogLeNet(3, False, True, False, 0.0, 0.0, width_mult=1 / 24, norm_layer=nn.Identity)
+        init_convolutions(network)  # else nothing is left of a gradient that went through all layers
+        return network
+
+    def mobilenet():
+        setting = [[1, 16, 1, 1], [2, 24, 2, 2]]
+        network = models.MobileNetV2(3, 0.1, setting, 2, None, nn.Identity, 0.0, in_channels=2)
+        network.features[-1] = nn.Conv2d(4, 6, 1)  # 1,280 times ReLU6: some number always is at a kink
+        network.classifier[1] = nn.Linear(6, 3)
+        return network
+
+    return [
+        Sample(lambda: InvertedResidual(3, 3, 1, 2), normal(3, 4, 5), "InvertedResidual", **batch),
+        Sample(lambda: InvertedResidual(2, 3, 2, 3), normal(2, 5, 6), "InvertedResidual, stride 2", **batch),
+        Sample(lambda: InvertedResidual(3, 3, 1, 1), normal(3, 4, 5), "InvertedResidual, ratio 1", **batch),
+        Sample(lambda: Inception(3, 2, 2, 3, 1, 2, 1), normal(3, 4, 5), "Inception", **batch),
+        Sample(
+            lambda: InceptionAux(3, 4, 0.0, width_mult=1 / 64),
+            normal(3, 5, 6),
+            "InceptionAux",
+            **batch,
+        ),
+        Sample(
+            lambda: models.Perceptron(12, 4),
+            normal(3, 4),
+            "Perceptron",
+            torch=lambda: torch_nn().Sequential(
+                OrderedDict(flatten=torch_nn().Flatten(), fc=torch_nn().Linear(12, 4))
+            ),
+            wrong=(wrong(5, 4, says=("Linear(12, 4)", "(*, 12)")),),
+        ),
+        Sample(
+            lambda: models.AlexNet(3, 0.0, in_channels=2, width_mult=1 / 64),
+            normal(2, 63, 64),
+            "AlexNet",
+            wrong=no_channels("AlexNet", (2, 63, 64), least=63),
+            **few,
+        ),
+        Sample(
+            lambda: vgg(False, (5, 4), 0.3),
+            normal(2, 8, 9),
+            "VGG with dropout",
+            wrong=no_channels("VGG", (2, 8, 9), least=4),
+            differs_in_eval=DRAWS,
+        ),
+        Sample(lambda: vgg(True, ()), normal(2, 8, 9), "VGG with batch norm", **batch),
+        Sample(
+            googlenet,
+            normal(3, 15, 16),
+            "GoogLeNet",
+            wrong=no_channels("GoogLeNet", (3, 15, 16), least=15),
+            elements=1,
+        ),
+        Sample(
+            mobilenet,
+            normal(2, 9, 10),
+            "MobileNetV2",
+            wrong=no_channels("MobileNetV2", (2, 9, 10)),
+            **few,
+        ),
+    ]
+
+
 def _networks() -> list[Sample]:
     def torch_mlp():
         t = torch_nn()
@@ -936,6 +1133,9 @@ def _networks() -> list[Sample]:
             ),
             wrong=(wrong(5, 4, says=("Linear(3, 5)", "(*, 3)")),),
         ),
+        *_branches(),
+        *_residual_networks(),
+        *_convolutional_networks(),
         Sample(
             lambda: models.MLP(12, (7, 5), 4),
             normal(3, 4),

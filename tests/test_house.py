@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "optim": {"array", "errors", "kernels", "nn"},
     "data": {"array", "errors"},
     "metrics": {"errors"},
-    "models": {"array", "nn"},
+    "models": {"array", "errors", "nn"},
     "train": {"array", "data", "errors", "metrics", "nn", "optim"},
     "testing": {"array", "errors", "kernels", "nn", "optim"},
     "learn": {"array", "errors", "testing"},
@@ -88,7 +88,7 @@ OPTIONAL = {
     "llvmlite": {"kernels/numba_cpu/"},
     "threadpoolctl": {"cli/run.py", "kernels/threads.py"},
     "matplotlib": {"bench/plots.py", "train/plots.py"},
-    "rich": {"cli/bench.py", "cli/display.py", "cli/learn.py"},
+    "rich": {"cli/bench.py", "cli/display.py", "cli/learn.py", "cli/models.py"},
     "PIL": {"data/digit.py"},
     "safetensors": {"train/checkpoint.py"},
     "torch": {"bench/torch_side.py", "testing/component.py"},
@@ -139,17 +139,18 @@ PUBLIC = {
     "use_backend",
     "minidl.nn": "AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool2d AlphaDropout AvgPool1d "
     "AvgPool2d BCELoss BCEWithLogitsLoss BatchNorm1d BatchNorm2d Bilinear CELU "
-    "CircularPad2d Conv1d Conv2d ConvTranspose2d CosineEmbeddingLoss CosineSimilarity "
-    "CrossEntropyLoss Dropout Dropout2d ELU Embedding EmbeddingBag Flatten GELU GLU "
-    "GroupNorm Hardshrink Hardsigmoid Hardswish Hardtanh HingeEmbeddingLoss HuberLoss "
-    "Identity InstanceNorm2d KLDivLoss L1Loss LayerNorm LeakyReLU Linear "
-    "LocalResponseNorm LogSigmoid LogSoftmax MSELoss MaxPool1d MaxPool2d Mish Module "
-    "MultiMarginLoss NLLLoss PReLU Parameter PixelShuffle PixelUnshuffle "
-    "PoissonNLLLoss RMSNorm ReLU ReLU6 ReflectionPad2d ReplicationPad2d RowSparse "
-    "SELU Sequential SiLU Sigmoid SmoothL1Loss SoftMarginLoss Softmax Softmin "
-    "Softplus Softshrink Softsign Tanh Tanhshrink Threshold Unflatten Upsample "
-    "ZeroPad2d init utils watch_backward watch_forward",
-    "minidl.nn.utils": "clip_grad_norm_ clip_grad_value_ get_total_norm",
+    "CircularPad2d Concat Conv1d Conv2d ConvTranspose2d CosineEmbeddingLoss "
+    "CosineSimilarity CrossEntropyLoss Dropout Dropout2d ELU Embedding EmbeddingBag "
+    "Flatten GELU GLU GroupNorm Hardshrink Hardsigmoid Hardswish Hardtanh "
+    "HingeEmbeddingLoss HuberLoss Identity InstanceNorm2d KLDivLoss L1Loss LayerNorm "
+    "LeakyReLU Linear LocalResponseNorm LogSigmoid LogSoftmax MSELoss MaxPool1d "
+    "MaxPool2d Mish Module ModuleDict ModuleList MultiMarginLoss NLLLoss PReLU "
+    "Parameter PixelShuffle PixelUnshuffle PoissonNLLLoss RMSNorm ReLU ReLU6 "
+    "ReflectionPad2d ReplicationPad2d Residual RowSparse SELU Sequential SiLU Sigmoid "
+    "SmoothL1Loss SoftMarginLoss Softmax Softmin Softplus Softshrink Softsign Tanh "
+    "Tanhshrink Threshold Unflatten Upsample ZeroPad2d init utils watch_backward "
+    "watch_forward",
+    "minidl.nn.utils": "clip_grad_norm_ clip_grad_value_ get_total_norm skip_init",
     "minidl.optim": "ASGD Adadelta Adagrad Adam AdamW Adamax LBFGS NAdam Optimizer RAdam RMSprop "
     "Rprop SGD SparseAdam lr_scheduler swa_utils",
     "minidl.optim.lr_scheduler": "ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts "
@@ -157,7 +158,11 @@ PUBLIC = {
     "MultiplicativeLR OneCycleLR PolynomialLR ReduceLROnPlateau SequentialLR StepLR",
     "minidl.optim.swa_utils": "AveragedModel SWALR get_ema_avg_fn get_ema_multi_avg_fn get_swa_avg_fn "
     "get_swa_multi_avg_fn update_bn",
-    "minidl.models": "LeNet5 MLP",
+    "minidl.models": "AlexNet CifarResNet GoogLeNet GoogLeNetOutputs LeNet5 MLP MobileNetV2 Perceptron "
+    "ResNet VGG alexnet get_model googlenet list_models mobilenet_v2 model_for_images "
+    "plain20 plain32 plain56 resnet101 resnet152 resnet18 resnet20 resnet32 resnet34 "
+    "resnet50 resnet56 vgg11 vgg11_bn vgg11_cifar vgg13 vgg13_bn vgg16 vgg16_bn "
+    "vgg16_cifar vgg19 vgg19_bn",
     "minidl.data": "ArrayDataset BatchDataset BatchSampler CIFAR10 CIFAR100 Categories ConcatDataset "
     "DataLoader Dataset FashionMNIST MNIST RandomSampler Sampler SequentialSampler "
     "Standardize Subset SubsetRandomSampler WeightedRandomSampler fetch make_blobs "

@@ -34,6 +34,10 @@ from minidl.kernels import (
 )
 from minidl.kernels import loss as loss_kernels
 from minidl.kernels.registry import KERNELS, use_backend
+from minidl.models.inception import Inception, InceptionAux
+from minidl.models.mobilenetv2 import InvertedResidual
+from minidl.models.resnet import BasicBlock, Bottleneck
+from minidl.models.resnet_cifar import PaddedShortcut, PlainBlock
 from minidl.nn import (
     batchnorm,
     layernorm,
@@ -273,6 +277,29 @@ LAYER_BUGS = [
     (nn.EmbeddingBag, Bug("a word at an offset belongs to the bag before", embedding, "bags_of", '"right"', '"left"')),
     (nn.EmbeddingBag, Bug("offsets may fall", nn.EmbeddingBag, "_check_offsets", "offsets[1:] < offsets[:-1]", "offsets[1:] < -1")),
     (nn.Sequential, Bug("backward in forward's order", nn.Sequential, "backward", "reversed(layers)", "layers")),
+    (nn.Residual, Bug("a shortcut without its gradient", nn.Residual, "backward", "dx += dy if self.shortcut is None else", "0 if self.shortcut is None else")),
+    (nn.Residual, Bug("a residual that adds its input twice", nn.Residual, "forward", "short = x if", "short = 2 * x if")),
+    (nn.Residual, Bug("a residual that writes into its input", nn.Residual, "forward", "y += short", "short += y; y = short.copy()")),
+    (nn.Concat, Bug("branches in reverse on the way back", nn.Concat, "backward", "zip(self.children(), parts", "zip(self.children(), parts[::-1]")),
+    (nn.Concat, Bug("the first branch's gradient alone", nn.Concat, "backward", "first += dx", "pass")),
+    (BasicBlock, Bug("a basic block whose shortcut lets no gradient back", BasicBlock, "backward", "dx += d if self.downsample is None else", "0 if self.downsample is None else")),
+    (BasicBlock, Bug("a shortcut that skips the last ReLU", BasicBlock, "backward", "dx += d if self.downsample is None else", "dx += dy if self.downsample is None else")),
+    (BasicBlock, Bug("a projection whose gradient is lost", BasicBlock, "backward", "else self.downsample.backward(d)", "else 0 * self.downsample.backward(d)")),
+    (Bottleneck, Bug("a bottleneck that forgets a ReLU on the way back", Bottleneck, "backward", "self.bn2.backward(self.relu2.backward(dx))", "self.bn2.backward(dx)")),
+    (PaddedShortcut, Bug("a shortcut padded before, not after", PaddedShortcut, "backward", "dy[:, : self.inplanes]", "dy[:, -self.inplanes :]")),
+    (PlainBlock, Bug("a plain block with a shortcut", PlainBlock, "backward", "return self.conv1.backward(self.bn1.backward(self.relu1.backward(dx)))", "return dy.mean() + self.conv1.backward(self.bn1.backward(self.relu1.backward(dx)))")),
+    (models.ResNet, Bug("a residual network without its last layer's mean", models.ResNet, "backward", "self.avgpool.backward(self.flatten.backward(dy))", "2 * self.avgpool.backward(self.flatten.backward(dy))")),
+    (models.CifarResNet, Bug("a small residual network that skips a ReLU", models.CifarResNet, "backward", "self.bn1.backward(self.relu.backward(dy))", "self.bn1.backward(dy)")),
+    (InvertedResidual, Bug("an inverted residual whose shortcut lets no gradient back", InvertedResidual, "backward", "dx += dy", "pass")),
+    (InvertedResidual, Bug("a shortcut that is not added", InvertedResidual, "forward", "y += x", "pass")),
+    (Inception, Bug("an inception's branches in another order", Inception, "backward", "dy1, dy2, dy3, dy4 =", "dy1, dy3, dy2, dy4 =")),
+    (Inception, Bug("an inception whose pooling branch lets no gradient back", Inception, "backward", "dx += self.branch4.backward(dy4)", "self.branch4.backward(dy4)")),
+    (InceptionAux, Bug("an auxiliary head that skips its ReLU on the way back", InceptionAux, "backward", "self.relu.backward(self.drop.backward(dy))", "self.drop.backward(dy)")),
+    (models.Perceptron, Bug("a perceptron that gives vectors back", models.Perceptron, "backward", "return self.flatten.backward(dy)", "return dy")),
+    (models.AlexNet, Bug("AlexNet's grid of means shares nothing", models.AlexNet, "backward", "self.avgpool.backward(dy)", "2 * self.avgpool.backward(dy)")),
+    (models.VGG, Bug("VGG's backward through its classifier twice", models.VGG, "backward", "self.classifier.backward(dy)", "2 * self.classifier.backward(dy)")),
+    (models.GoogLeNet, Bug("GoogLeNet forgets the transform of its input on the way back", models.GoogLeNet, "backward", "dx * self._transform(dx)[0]", "dx")),
+    (models.MobileNetV2, Bug("MobileNetV2 adds the gradient of its means", models.MobileNetV2, "backward", "self.avgpool.backward(dy)", "2 * self.avgpool.backward(dy)")),
     (models.LeNet5, Bug("LeNet-5 skips a ReLU on the way back", models.LeNet5, "backward", "self.relu1.backward(self.pool1.backward(dy))", "self.pool1.backward(dy)")),
 ]  # fmt: skip
 
@@ -328,6 +355,7 @@ def test_every_layer_and_loss_has_a_planted_bug():
     bugged = {component for component, _ in LAYER_BUGS}
     public = {getattr(nn, name) for name in nn.__all__}
     layers = {c for c in public if isinstance(c, type) and issubclass(c, nn.Module) and c is not nn.Module}
+    layers -= {nn.ModuleList, nn.ModuleDict}  # theirs are in tests/nn/test_containers.py
     assert layers <= bugged, f"no planted bug for {layers - bugged}"
 
 

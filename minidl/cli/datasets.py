@@ -1,18 +1,15 @@
-"""Which data sets `minidl train` knows, where their files are, and which networks fit their images."""
+"""Which data sets `minidl train` knows, and where their files are."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
-from minidl import models
 from minidl.data import CIFAR10, CIFAR100, MNIST, FashionMNIST
 from minidl.data.download import RemoteFile, cache_folder
 from minidl.data.images import ImageDataset, RemoteImageDataset
 from minidl.errors import MinidlError
-from minidl.nn import Module
 
-__all__ = ["DATASETS", "TITLES", "check_files", "fetch_files", "load_dataset", "model_for"]
+__all__ = ["DATASETS", "TITLES", "check_files", "fetch_files", "load_dataset"]
 
 DATASETS: dict[str, type[ImageDataset]] = {
     "mnist": MNIST,
@@ -74,18 +71,3 @@ def _files(kind: type[RemoteImageDataset]) -> list[RemoteFile]:
 
 def _megabytes(kind: type[RemoteImageDataset]) -> str:
     return f"{sum(file.size for file in _files(kind)) / 1e6:.0f}"
-
-
-def model_for(model: str, dataset: str) -> Module:
-    """The untrained network for a data set's images and classes.
-
-    Raises:
-        MinidlError: it cannot read images of that size.
-    """
-    shape, classes = DATASETS[dataset].image_shape, len(DATASETS[dataset].classes)
-    if model == "mlp":
-        return models.MLP(math.prod(shape), (128,), classes)
-    if shape[1:] != (28, 28):
-        height, width = shape[1:]
-        raise MinidlError(f"{model}: expected images of 28×28, got {dataset}'s of {height}×{width}")
-    return models.LeNet5(classes, shape[0])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import minidl
-from minidl.cli import bench, learn, run
+from minidl.cli import bench, learn, models, run
 from minidl.errors import MinidlError, NonFiniteError
 
 __all__ = ["main"]
@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="command", metavar="COMMAND", required=True
     )
     run.add_commands(commands)
+    models.add_commands(commands)
     learn.add_commands(commands)
     bench.add_commands(commands)
     return parser

@@ -27,6 +27,7 @@ from minidl.cli.settings import (
     MODELS,
     MOST,
     OPTIMIZERS,
+    OTHER_EPOCHS,
     RunFolder,
     Settings,
 )
@@ -54,10 +55,11 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         "have or let it download, and show what it got.",
     )
     train.add_argument("dataset", choices=list(DATASETS), help="what to train on")
-    train.add_argument("--model", choices=list(MODELS), help="which network (mlp)")
     train.add_argument(
-        "--epochs", type=_at_least(1), metavar="N", help=f"times through the data ({_listed(EPOCHS)})"
+        "--model", choices=MODELS, metavar="NAME", help="which network of `minidl models` (mlp)"
     )
+    epochs = f"times through the data ({_listed(EPOCHS)}, others {OTHER_EPOCHS})"
+    train.add_argument("--epochs", type=_at_least(1), metavar="N", help=epochs)
     train.add_argument("--batch-size", type=_at_least(1), metavar="N", help=f"images per step ({BATCH_SIZE})")
     train.add_argument("--lr", type=_positive, metavar="X", help=f"learning rate ({_listed(LEARNING_RATES)})")
     train.add_argument(
@@ -214,7 +216,7 @@ def _begun(options: argparse.Namespace) -> tuple[RunFolder, Settings]:
     settings = Settings(
         dataset=options.dataset,
         model=model,
-        epochs=options.epochs or EPOCHS[model],
+        epochs=options.epochs or EPOCHS.get(model, OTHER_EPOCHS),
         batch_size=options.batch_size or BATCH_SIZE,
         lr=options.lr or LEARNING_RATES[optimizer],
         optimizer=optimizer,
@@ -224,7 +226,7 @@ def _begun(options: argparse.Namespace) -> tuple[RunFolder, Settings]:
         samples=options.samples or 0,
         root=_absolute(options.root),
     )
-    settings.make_model()  # does it fit the images?
+    settings.check_model()
     if options.download:
         fetch_files(settings.dataset, settings.root)
     check_files(settings.dataset, settings.root)

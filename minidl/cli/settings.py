@@ -12,8 +12,9 @@ from typing import Any
 
 import minidl
 from minidl import models, optim
-from minidl.cli.datasets import DATASETS, model_for
+from minidl.cli.datasets import DATASETS
 from minidl.errors import CheckpointError
+from minidl.models.registry import check_fits
 from minidl.nn import Module
 from minidl.optim import Optimizer
 from minidl.train.checkpoint import load_checkpoint, load_weights
@@ -21,9 +22,10 @@ from minidl.train.files import write_json
 
 __all__ = ["MODELS", "OPTIMIZERS", "RunFolder", "Settings"]
 
-MODELS: dict[str, Callable[[], Module]] = {"mlp": models.MLP, "lenet5": models.LeNet5}
+MODELS = models.list_models()
 EPOCHS = {"mlp": 8, "lenet5": 5}
 """Enough for each model to come close to its best on MNIST."""
+OTHER_EPOCHS = 10
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": optim.Adam,
@@ -55,8 +57,20 @@ class Settings:
     minidl: str = minidl.__version__
 
     def make_model(self) -> Module:
-        """The untrained model, on the host."""
-        return model_for(self.model, self.dataset)
+        """The untrained model for the data set's images, on the host."""
+        return models.model_for_images(self.model, *DATASETS[self.dataset].image_shape, self._classes())
+
+    def check_model(self) -> None:
+        """Refuse a model that does not take the data set's images.
+
+        Raises:
+            ShapeError: it says which models do.
+        """
+        _, height, width = DATASETS[self.dataset].image_shape
+        check_fits(self.model, height, width)
+
+    def _classes(self) -> int:
+        return len(DATASETS[self.dataset].classes)
 
     def make_optimizer(self, model: Module) -> Optimizer:
         """The optimizer of a model's parameters."""

@@ -27,23 +27,26 @@ class LeNet5(Module):
 
     What differs from the paper: ReLU for its scaled tanh, max-pooling for its trained average, every
     filter of conv2 sees all six maps, and a linear layer gives the logits in place of distances to drawn
-    letters. The padding of 2 stands for the paper's 32×32 images.
+    letters. The padding of 2 stands for the paper's 32×32 images; images of that size get none.
 
     Shape:
-        - input: (N, in_channels, 28, 28)
+        - input: (N, in_channels, image_size, image_size)
         - output: (N, num_classes), logits
 
     Args:
         num_classes: size of the output.
         in_channels: 1 for grey images, 3 for colour.
+        image_size: 28, or 32.
         rng: where the initial values are drawn from.
 
     Raises:
+        ValueError: another image_size.
         ShapeError: an input of another size.
     """
 
     num_classes: int
     in_channels: int
+    image_size: int
     conv1: Conv2d
     conv2: Conv2d
     fc1: Linear
@@ -51,11 +54,19 @@ class LeNet5(Module):
     fc3: Linear
 
     def __init__(
-        self, num_classes: int = 10, in_channels: int = 1, *, rng: np.random.Generator | None = None
+        self,
+        num_classes: int = 10,
+        in_channels: int = 1,
+        image_size: int = 28,
+        *,
+        rng: np.random.Generator | None = None,
     ) -> None:
+        if image_size not in (28, 32):
+            raise ValueError(f"LeNet5: expected image_size 28 or 32, got {image_size}")
         self.num_classes = num_classes
         self.in_channels = in_channels
-        self.conv1 = Conv2d(in_channels, 6, 5, padding=2, rng=rng)
+        self.image_size = image_size
+        self.conv1 = Conv2d(in_channels, 6, 5, padding=2 if image_size == 28 else 0, rng=rng)
         self.relu1 = ReLU()
         self.pool1 = MaxPool2d(2)
         self.conv2 = Conv2d(6, 16, 5, rng=rng)
@@ -69,7 +80,7 @@ class LeNet5(Module):
         self.fc3 = Linear(84, num_classes, rng=rng)
 
     def forward(self, x: Array) -> Array:
-        self.check_input(x, "N", self.in_channels, 28, 28)
+        self.check_input(x, "N", self.in_channels, self.image_size, self.image_size)
         x = self.pool1(self.relu1(self.conv1(x)))  # (N, 6, 14, 14)
         x = self.pool2(self.relu2(self.conv2(x)))  # (N, 16, 5, 5)
         x = self.flatten(x)  # (N, 400)
@@ -90,4 +101,4 @@ class LeNet5(Module):
         return self.conv1
 
     def extra_repr(self) -> str:
-        return f"num_classes={self.num_classes}, in_channels={self.in_channels}"
+        return f"num_classes={self.num_classes}, in_channels={self.in_channels}, image_size={self.image_size}"

@@ -5,7 +5,8 @@ from minidl.nn.activation import ReLU, Sigmoid, Tanh
 from minidl.nn.adaptive_pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool2d
 from minidl.nn.batchnorm import BatchNorm1d, BatchNorm2d, InstanceNorm2d
 from minidl.nn.bilinear import Bilinear
-from minidl.nn.containers import Sequential
+from minidl.nn.branches import Concat, Residual
+from minidl.nn.containers import ModuleDict, ModuleList, Sequential
 from minidl.nn.conv import Conv1d, Conv2d
 from minidl.nn.conv_transpose import ConvTranspose2d
 from minidl.nn.dropout import AlphaDropout, Dropout, Dropout2d
@@ -55,6 +56,7 @@ __all__ = [
     "BatchNorm2d",
     "Bilinear",
     "CircularPad2d",
+    "Concat",
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
@@ -88,6 +90,8 @@ __all__ = [
     "MaxPool2d",
     "Mish",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "MultiMarginLoss",
     "NLLLoss",
     "PReLU",
@@ -100,6 +104,7 @@ __all__ = [
     "ReLU6",
     "ReflectionPad2d",
     "ReplicationPad2d",
+    "Residual",
     "RowSparse",
     "Sequential",
     "SiLU",

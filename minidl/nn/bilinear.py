@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -112,6 +112,9 @@ class Bilinear(Module):
         """One matrix in place of one for each output."""
         weight = self.weight.astype(dtype).transpose(1, 0, 2)  # (in1, out, in2)
         return weight.reshape(self.in1_features, self.out_features * self.in2_features)  # (in1, out·in2)
+
+    def _multiply_adds(self, inputs: tuple[Any, ...], output: Array) -> int:
+        return output.size * math.prod(self.weight.shape[1:])
 
     def extra_repr(self) -> str:
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -145,6 +146,9 @@ class _Conv(Module):
 
     def _data_layer(self) -> Module:
         return self
+
+    def _multiply_adds(self, inputs: tuple[Any, ...], output: Array) -> int:
+        return output.size * math.prod(self.weight.shape[1:])
 
     def extra_repr(self) -> str:
         return (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -181,6 +182,9 @@ class ConvTranspose2d(Module):
 
     def _data_layer(self) -> Module:
         return self
+
+    def _multiply_adds(self, inputs: tuple[Any, ...], output: Array) -> int:
+        return inputs[0].size * math.prod(self.weight.shape[1:])
 
     def extra_repr(self) -> str:
         return (

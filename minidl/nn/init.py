@@ -7,6 +7,8 @@ The scale is chosen so that a layer neither shrinks nor blows up what passes thr
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
@@ -22,6 +24,7 @@ __all__ = [
     "eye_",
     "kaiming_normal_",
     "kaiming_uniform_",
+    "no_draws",
     "normal_",
     "ones_",
     "orthogonal_",
@@ -38,6 +41,19 @@ Rng = np.random.Generator
 Mode = Literal["fan_in", "fan_out"]
 ONE = ("linear", "conv1d", "conv2d", "conv_transpose2d", "sigmoid")
 """What keeps the variance as it is."""
+
+_drawing = True
+
+
+@contextmanager
+def no_draws() -> Iterator[None]:
+    """For one block, initialisers that draw random numbers leave zeros."""
+    global _drawing
+    before, _drawing = _drawing, False
+    try:
+        yield
+    finally:
+        _drawing = before
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -65,6 +81,13 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return gains[nonlinearity]
 
 
+def _left(parameter: Parameter) -> Parameter:
+    """What `no_draws` leaves: zeros, which take no memory before somebody writes to them."""
+    if isinstance(parameter.data, np.ndarray):
+        parameter.data = np.zeros(parameter.shape, parameter.dtype)
+    return parameter
+
+
 def fans(parameter: Parameter) -> tuple[int, int]:
     """How many inputs feed one output (fan_in) and how many outputs one input feeds (fan_out).
 
@@ -79,6 +102,8 @@ def fans(parameter: Parameter) -> tuple[int, int]:
 
 def uniform_(parameter: Parameter, a: float = 0.0, b: float = 1.0, rng: Rng | None = None) -> Parameter:
     """Uniform in [a, b)."""
+    if not _drawing:
+        return _left(parameter)
     draws = (rng or default_generator()).random(parameter.shape, dtype=parameter.dtype.type)
     parameter.data[...] = a + (b - a) * draws
     return parameter
@@ -86,6 +111,8 @@ def uniform_(parameter: Parameter, a: float = 0.0, b: float = 1.0, rng: Rng | No
 
 def normal_(parameter: Parameter, mean: float = 0.0, std: float = 1.0, rng: Rng | None = None) -> Parameter:
     """Normal with the given mean and standard deviation."""
+    if not _drawing:
+        return _left(parameter)
     draws = (rng or default_generator()).standard_normal(parameter.shape, dtype=parameter.dtype.type)
     parameter.data[...] = mean + std * draws
     return parameter
@@ -124,6 +151,8 @@ def trunc_normal_(
     share = (math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2))) / 2
     if not share > 1e-3:
         raise ValueError(f"trunc_normal_: expected a to b to hold some of the draws, got {a} to {b}")
+    if not _drawing:
+        return _left(parameter)
     generator = rng or default_generator()
     draws = generator.standard_normal(parameter.shape)
     while (outside := (draws < low) | (draws > high)).any():
@@ -171,6 +200,8 @@ def orthogonal_(parameter: Parameter, gain: float = 1.0, rng: Rng | None = None)
     """
     if len(parameter.shape) < 2:
         raise ShapeError(f"orthogonal_: expected a parameter of at least 2 dimensions, got {parameter.shape}")
+    if not _drawing:
+        return _left(parameter)
     rows = parameter.shape[0]
     columns = math.prod(parameter.shape[1:])
     draws = (rng or default_generator()).standard_normal((max(rows, columns), min(rows, columns)))
@@ -187,6 +218,8 @@ def sparse_(parameter: Parameter, sparsity: float, std: float = 0.01, rng: Rng |
     """
     if len(parameter.shape) != 2:
         raise ShapeError(f"sparse_: expected a parameter of 2 dimensions, got {parameter.shape}")
+    if not _drawing:
+        return _left(parameter)
     generator = rng or default_generator()
     values = std * generator.standard_normal(parameter.shape)
     zeros = math.ceil(sparsity * len(values))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -88,6 +88,9 @@ class Linear(Module):
 
     def _data_layer(self) -> Module:
         return self
+
+    def _multiply_adds(self, inputs: tuple[Any, ...], output: Array) -> int:
+        return output.size * self.in_features
 
     def extra_repr(self) -> str:
         return (

@@ -129,6 +129,10 @@ class Module:
         """The layer that alone meets the network's input and can leave out its gradient, if there is one."""
         return None
 
+    def _multiply_adds(self, inputs: tuple[Any, ...], output: Any) -> int:
+        """How many times a forward multiplied by a weight and added, without the modules below."""
+        return 0
+
     # ---------------------------------------------------------------- clear errors
 
     def label(self) -> str:
@@ -384,11 +388,11 @@ class Module:
         return f"{type(self).__name__}(\n  {body}\n)"
 
     def summary(self, input_shape: tuple[int, ...] | None = None) -> None:
-        """Print the table of layers, output shapes and parameters.
+        """Print the table of layers, output shapes, parameters and multiply-adds.
 
         Args:
-            input_shape: the shape of one batch, such as `(1, 1, 28, 28)`; without it the column of
-                output shapes is left out.
+            input_shape: the shape of one batch, such as `(1, 1, 28, 28)`; without it the columns of
+                output shapes and multiply-adds are left out.
         """
         from minidl.nn.summary import summary_table
 

@@ -7,7 +7,19 @@ from cli.shell import Terminal, minidl, one_line
 
 import minidl as package
 
-COMMANDS = ("train", "evaluate", "predict", "learn", "check", "hint", "watch", "solution", "reset", "bench")
+COMMANDS = (
+    "train",
+    "evaluate",
+    "predict",
+    "learn",
+    "check",
+    "hint",
+    "watch",
+    "solution",
+    "reset",
+    "bench",
+    "models",
+)
 
 
 def test_version(tmp_path):
