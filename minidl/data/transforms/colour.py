@@ -75,7 +75,9 @@ class ColorJitter(Transform):
     Results are cut to the range of colours, 0 to 1 (or 255).
 
     Args:
-        brightness, contrast, saturation: b draws f from max(0, 1 − b) to 1 + b; a pair is the range itself.
+        brightness: b draws f from max(0, 1 − b) to 1 + b; a pair is the range itself.
+        contrast: likewise.
+        saturation: likewise.
         hue: h draws f from −h to h, of a whole turn; a pair is the range itself, within −0.5 to 0.5.
 
     Shape:
