@@ -9,6 +9,8 @@ multiply-add counts 2. What is counted is what the mathematics needs, not what a
 | MaxPool | k² − 1 comparisons per output | 1 per output |
 | AvgPool | k² per output (its window's sum and a division) | k² + 1 per output, a division and k² sums |
 | BatchNorm | 8 per number: mean 1, variance 3, x̂ 2, γx̂ + β 2 | 7 per number: dβ 1, dγ 2, dx 4 |
+| LayerNorm, GroupNorm, InstanceNorm | as BatchNorm; without γ and β 6 and 4 | |
+| RMSNorm | 4 per number: x² and their mean 2, x̂ 1, γx̂ 1 | 6: dγ 2, dx 4 |
 | ReLU | 1 per number | 1 |
 | Sigmoid | 4 per number: −x, exp, 1 +, 1 / | 3: dy · y · (1 − y) |
 | LeakyReLU | 1 per number | 1 |
@@ -42,8 +44,12 @@ PER_NUMBER = {
     "Dropout": (2, 1),
     "Flatten": (0, 0),
     "GELU": (5, 6),
+    "GroupNorm": (8, 7),
+    "InstanceNorm2d": (8, 7),
+    "LayerNorm": (8, 7),
     "LeakyReLU": (1, 1),
     "LogSoftmax": (5, 4),
+    "RMSNorm": (4, 6),
     "ReLU": (1, 1),
     "SiLU": (5, 5),
     "Sigmoid": (4, 3),
@@ -86,8 +92,11 @@ def layer_flops(layer: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -
     if kind == "AdaptiveAvgPool2d":  # windows that tile the image: each number is summed once
         return count_in, 0, count_in + count_out
     forward, backward = PER_NUMBER[kind]
-    if kind.startswith("BatchNorm"):
-        return forward * count_in, 3 * count_in, (backward - 3) * count_in
+    if kind.endswith(("Norm", "Norm1d", "Norm2d")):
+        learns = getattr(layer, "weight", None) is not None
+        shift = 0 if kind == "RMSNorm" else 1  # which has no β
+        affine = 1 + shift if learns else 0
+        return (forward - 1 - shift + affine) * count_in, (2 + shift) * learns * count_in, 4 * count_in
     return forward * count_in, 0, backward * count_in
 
 

@@ -64,7 +64,7 @@ def _proved(table: Path, names: list[str], jobs: int | None) -> int:
     seconds = time.perf_counter() - started
     print(
         f"{len(proofs)} classes, {sum(p.samples for p in proofs)} samples, {len(CHECKS)} checks for each: "
-        f"{passed_all:,} of {checks:,} passed in {seconds:.0f} s; "
+        f"{passed_all:,} of {checks:,} passed in {seconds:.0f} s\n"
         f"worst gradient error {worst.worst:.1e} ({worst.component})"
     )
     if not find_spec("torch"):

@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+from torchvision_beside import torchvision
 
 from minidl.array import manual_seed
 from minidl.data.transforms import (
@@ -57,14 +58,10 @@ def images(count=6, channels=3, height=7, width=8, dtype=np.float32):
     return rng(9).random((count, channels, height, width)).astype(dtype)
 
 
-def torchvision():
-    """Its functional module and its interpolation modes; it is tied to one version of torch."""
-    try:
-        from torchvision.transforms import InterpolationMode
-        from torchvision.transforms.v2 import functional
-    except (ImportError, RuntimeError) as error:
-        pytest.skip(f"no torchvision that works: {error}")
-    return functional, InterpolationMode
+def functional_and_modes():
+    """torchvision's functions, and its interpolation modes."""
+    modes = torchvision("transforms").InterpolationMode
+    return torchvision("transforms.v2").functional, modes
 
 
 def torch_of(x):
@@ -222,7 +219,7 @@ def test_around_another_point():
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
 @pytest.mark.parametrize("shape", [(9, 9), (6, 11)])
 def test_rotation_is_that_of_torchvision(angle, interpolation, shape):
-    functional, modes = torchvision()
+    functional, modes = functional_and_modes()
     x = images(2, 3, *shape, dtype=np.float64)
     mode = modes[interpolation.upper()]
     # torchvision fades the edge of a bilinear image twice where there is a fill; ours mixes it in once
@@ -304,7 +301,7 @@ def test_padding_by_side_and_as_needed():
 
 @pytest.mark.parametrize("size", [3, (2, 5), (7, 8), (9, 4), (12, 13), (1, 1)])
 def test_the_centre_is_that_of_torchvision(size):
-    functional, _ = torchvision()
+    functional, _ = functional_and_modes()
     x = images()
     theirs = functional.center_crop(torch_of(x), [size, size] if isinstance(size, int) else list(size))
     np.testing.assert_array_equal(CenterCrop(size)(x), theirs.numpy())
@@ -389,7 +386,7 @@ def test_hues_are_those_of_the_standard_library():
 )
 @pytest.mark.parametrize("channels", [1, 3])
 def test_each_change_is_that_of_torchvision(name, factor, channels):
-    functional, _ = torchvision()
+    functional, _ = functional_and_modes()
     x = images(channels=channels, dtype=np.float64)
     theirs = getattr(functional, f"adjust_{name}")(torch_of(x), factor).numpy()
     ours = ColorJitter(**{name: (factor, factor)})(x)

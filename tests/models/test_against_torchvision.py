@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from torchvision_models import torchvision_models
+from torchvision_beside import torchvision
 
 from minidl import models, nn
 from minidl.nn import Module
@@ -23,7 +23,7 @@ SAME_NAMES = (
 
 @pytest.mark.parametrize("name", SAME_NAMES)
 def test_parameters_and_buffers_have_torchvisions_names_shapes_and_order(name):
-    theirs_of = getattr(torchvision_models(), name)
+    theirs_of = getattr(torchvision("models"), name)
     import torch
 
     options = {"init_weights": False} if name == "googlenet" else {}  # else it warns
@@ -71,7 +71,7 @@ HEADS = {"alexnet": (1, 4, 6), "vgg11_bn": (0, 3, 6)}
     ("name", "options", "size"), AGREE, ids=[f"{name}-{i}" for i, (name, *_) in enumerate(AGREE)]
 )
 def test_outputs_and_all_gradients_are_torchvisions(name, options, size, training):
-    theirs_of = getattr(torchvision_models(), name)
+    theirs_of = getattr(torchvision("models"), name)
     import torch
 
     more = {"init_weights": False} if name == "googlenet" else {}

@@ -1,8 +1,8 @@
-"""torchvision's networks, which minidl's are compared with, wherever torchvision is installed.
+"""torchvision, which networks and transforms are compared with, wherever it is installed.
 
 Its wheel may not fit the PyTorch beside it (another build, or a CPU build without its compiled operators);
-then it cannot be imported before the two operators are declared that it describes while it is imported. No
-network calls them.
+then it cannot be imported before the two operators are declared that it describes while it is imported.
+Nothing here calls them.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from typing import Any
 
 import pytest
 
+__all__ = ["torchvision"]
+
 OPERATORS = ("nms", "qnms")
 
 
-def torchvision_models() -> Any:
-    """`torchvision.models`; the test is skipped where there is none."""
+def torchvision(module: str) -> Any:
+    """A module of torchvision, such as `"models"`; the test is skipped where there is none."""
     torch = pytest.importorskip("torch")
     try:
-        return importlib.import_module("torchvision.models")
+        return importlib.import_module(f"torchvision.{module}")
     except ModuleNotFoundError:
         pytest.skip("no torchvision here")
     except (RuntimeError, ImportError):
@@ -28,4 +30,4 @@ def torchvision_models() -> Any:
             schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
             with contextlib.suppress(RuntimeError):  # declared already
                 torch.library.define(f"torchvision::{name}", schema)
-        return importlib.import_module("torchvision.models")
+        return importlib.import_module(f"torchvision.{module}")
