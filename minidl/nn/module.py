@@ -32,6 +32,7 @@ class Memory(NamedTuple):
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     saved: tuple[Any, ...]
+    alone: bool = False  # shape has a batch dimension that the input had not
 
 
 class Module:
@@ -51,6 +52,7 @@ class Module:
     training: bool = True
     _remembering: bool = False  # eval() keeps nothing for backward, unless asked
     _memory: Memory | None = None
+    _alone: bool = False  # what is worked on is one sample without a batch dimension: `check_batch`
     _input_grad: bool = True  # no_input_grad() switches it off in the layer that meets the data
     _buffer_names: tuple[str, ...] = ()
     _unsaved_names: tuple[str, ...] = ()  # those of them that `state_dict` leaves out
@@ -77,7 +79,7 @@ class Module:
     def remember(self, *saved: Any, output: Array) -> None:
         """Keep what `backward` needs, with the output's shape and dtype; in `eval()`, keep nothing."""
         keep = self.training or self._remembering
-        self._memory = Memory(output.shape, output.dtype, saved) if keep else None
+        self._memory = Memory(output.shape, output.dtype, saved, self._alone) if keep else None
 
     def recall(self, dy: Array) -> tuple[Any, ...]:
         """Take back what `forward` remembered, after `dy` itself in the output's dtype, and let go of it.
@@ -95,13 +97,15 @@ class Module:
             )
             raise BackwardError(f"{self.label()}: backward() is not possible now: {why}")
         self.check_array(dy, "upstream gradient", any_number=True)
-        if dy.shape != memory.shape:
+        shape = memory.shape[1:] if memory.alone else memory.shape
+        if dy.shape != shape:
             raise ShapeError(
-                f"{self.label()}: expected an upstream gradient of shape {memory.shape}, "
+                f"{self.label()}: expected an upstream gradient of shape {shape}, "
                 f"like the output's, got {dy.shape}"
             )
-        self._memory = None
-        return dy.astype(memory.dtype, copy=False), *memory.saved
+        self._memory, self._alone = None, memory.alone
+        dy = dy.astype(memory.dtype, copy=False)
+        return dy[None] if memory.alone else dy, *memory.saved
 
     def forget(self) -> None:
         """Let go of what forward remembered, here and in all modules below."""
@@ -165,8 +169,28 @@ class Module:
         """
         self.check_array(x, what)
         if not _fits(x.shape, expected):
-            names = ", ".join(str(size) for size in expected) + ("," if len(expected) == 1 else "")
-            raise ShapeError(f"{self.label()}: expected {what} ({names}), got {x.shape}")
+            raise ShapeError(f"{self.label()}: expected {what} {_named(expected)}, got {x.shape}")
+
+    def check_batch(self, x: Any, *expected: int | str) -> Array:
+        """As `check_input`, but one sample alone, without the leading `"N"`, is taken as a batch of one.
+
+        `recall` then gives `dy` as a batch of one too, and results go back through `as_given`.
+
+        Raises:
+            ShapeError: it names this module, the shapes that it takes, and the one it was given.
+            DTypeError: the input is no array of float32 or float64.
+        """
+        self.check_array(x)
+        alone = x.ndim == len(expected) - 1
+        if not _fits(x.shape, expected[alone:]):
+            both = f"{_named(expected)} or {_named(expected[1:])}"
+            raise ShapeError(f"{self.label()}: expected input {both}, got {x.shape}")
+        self._alone = alone
+        return x[None] if alone else x
+
+    def as_given(self, batch: Array) -> Array:
+        """A result without the batch dimension that `check_batch` added, if it did."""
+        return batch[0] if self._alone else batch
 
     def check_dim(self, x: Array, dim: int) -> None:
         """Refuse a dimension that the input does not have.
@@ -512,6 +536,11 @@ def _fits(shape: tuple[int, ...], expected: tuple[int | str, ...]) -> bool:
     return len(given) == len(sizes) and all(
         isinstance(size, str) or size == has for size, has in zip(sizes, given, strict=True)
     )
+
+
+def _named(expected: tuple[int | str, ...]) -> str:
+    """A shape as messages have it."""
+    return f"({', '.join(map(str, expected))}{',' if len(expected) == 1 else ''})"
 
 
 def check_free(holder: Module, name: Any, instead_of: type | None = None) -> str:
