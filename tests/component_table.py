@@ -585,7 +585,7 @@ def _convolutions() -> list[Sample]:
                 "Upsample",
                 inputs=normal(4, 3, 5),
                 how=how,
-                wrong=(wrong(4, 3, 5, says=("Upsample", "(N, C, H, W)")),),
+                wrong=(wrong(4, 3, says=("Upsample", "(N, C, H, W)")),),
                 swallows_nan="" if how.get("scale_factor") != 0.4 else "the first pixel is passed over",
             )
             for how in (
@@ -600,6 +600,27 @@ def _convolutions() -> list[Sample]:
                 {"size": (7, 1), "mode": "bilinear", "align_corners": True},
                 {"scale_factor": (1.2, 2.1), "mode": "nearest"},
             )
+        ),
+        *(
+            same(
+                "Upsample",
+                inputs=normal(4, 5),
+                how=how,
+                wrong=(wrong(4, 3, says=("Upsample", "(N, C, ")), *no_images),
+            )
+            for how, no_images in (
+                ({"scale_factor": 2}, ()),
+                ({"size": (7,), "mode": "nearest-exact"}, (wrong(2, 4, 3, 5, says=("(N, C, L) for (7,)",)),)),
+                ({"scale_factor": 2, "mode": "linear"}, (wrong(2, 4, 3, 5, says=("(N, C, L)",)),)),
+                ({"scale_factor": 2.3, "mode": "linear", "recompute_scale_factor": True}, ()),
+                ({"size": 7, "mode": "linear", "align_corners": True}, ()),
+            )
+        ),
+        same(
+            "Upsample",
+            (3, 4),
+            inputs=normal(4, 3, 5),
+            wrong=(wrong(2, 4, 5, says=("(N, C, H, W) for (3, 4)",)),),
         ),
         Sample(
             lambda: nn.Upsample(scale_factor=0.3),
