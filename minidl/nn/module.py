@@ -103,7 +103,9 @@ class Module:
                 f"{self.label()}: expected an upstream gradient of shape {shape}, "
                 f"like the output's, got {dy.shape}"
             )
-        self._memory, self._alone = None, memory.alone
+        self._memory = None
+        if self._alone != memory.alone:  # a later input was refused
+            self._alone = memory.alone
         dy = dy.astype(memory.dtype, copy=False)
         return dy[None] if memory.alone else dy, *memory.saved
 

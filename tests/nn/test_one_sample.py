@@ -162,7 +162,7 @@ BUGS = [
     Bug("a gradient without its batch", nn.Module, "recall", "dy[None] if memory.alone else dy", "dy"),
     Bug("a batch that stays", nn.Module, "as_given", "if self._alone else batch", ""),
     Bug("always alone", nn.Module, "as_given", "if self._alone else batch", "if True else batch"),
-    Bug("what was refused is kept in mind", nn.Module, "recall", "None, memory.alone", "None, self._alone"),
+    Bug("what was refused is kept in mind", nn.Module, "recall", "!= memory.alone", "is None"),
     Bug("any shape of a gradient", nn.Module, "recall", "if dy.shape != shape:", "if False:"),
 ]
 
