@@ -89,10 +89,10 @@ def logits_and_probabilities(classes: int, *shape: int):
 def _layers() -> list[Sample]:
     conv_wrong = (
         wrong(2, 5, 8, 9, says=("Conv2d(4, 6)", "(N, 4, H, W)")),
-        wrong(4, 8, 9, says=("Conv2d(4, 6)", "(N, 4, H, W)")),
+        wrong(5, 8, 9, says=("Conv2d(4, 6)", "(N, 4, H, W) or (4, H, W)")),
         wrong(4, says=("Conv2d(4, 6)", "(N, 4, H, W)")),
     )
-    pool_wrong = (wrong(4, 8, 9, says=("(N, C, H, W)",)), wrong(5, 3, says=("(N, C, H, W)",)))
+    pool_wrong = (wrong(2, 4, 1, 8, 9, says=("(N, C, H, W)",)), wrong(5, 3, says=("(N, C, H, W)",)))
     return [
         Sample(
             lambda: nn.Linear(3, 4),
@@ -172,7 +172,7 @@ def _layers() -> list[Sample]:
                 normal(4, 7, 9),
                 torch=lambda s=size: torch_nn().AdaptiveAvgPool2d(s),
                 wrong=(
-                    wrong(4, 8, 9, says=("AdaptiveAvgPool2d", "(N, C, H, W)")),
+                    wrong(2, 4, 1, 8, 9, says=("AdaptiveAvgPool2d", "(N, C, H, W)")),
                     wrong(2, 4, 0, 3, says=("AdaptiveAvgPool2d", "pixels")),
                 ),
             )
@@ -247,6 +247,7 @@ def _layers() -> list[Sample]:
                 {"affine": False, "track_running_stats": False},
                 {"affine": False, "momentum": None},
                 {"track_running_stats": False, "momentum": None},
+                {"bias": False},
             )
         ),
     ]
@@ -273,13 +274,13 @@ def elementwise(name: str, *args: Any, inputs: Any = None) -> Sample:
 def _more_pools() -> list[Sample]:
     def refused(name):
         return (
-            wrong(4, 9, says=(name, "(N, C, L)")),
+            wrong(9, says=(name, "(N, C, L)")),
             wrong(2, 4, 9, 1, says=(name, "(N, C, L)")),
         )
 
     def refused_images(name):
         return (
-            wrong(4, 8, 9, says=(name, "(N, C, H, W)")),
+            wrong(8, 9, says=(name, "(N, C, H, W) or (C, H, W)")),
             wrong(2, 4, 0, 3, says=(name, "pixels")),
         )
 
@@ -349,7 +350,7 @@ def _normalisations() -> list[Sample]:
     )
     images = (
         wrong(2, 3, 5, 4, says=("InstanceNorm2d(4)", "(N, 4, H, W)")),
-        wrong(4, 5, 3, says=("InstanceNorm2d(4)", "(N, 4, H, W)")),
+        wrong(3, 5, 4, says=("InstanceNorm2d(4)", "(N, 4, H, W) or (4, H, W)")),
         wrong(2, 4, 1, 1, says=("InstanceNorm2d(4)", "more than 1 value")),
     )
     sequences = (
@@ -388,7 +389,10 @@ def _normalisations() -> list[Sample]:
         ),
         *(
             same("GroupNorm", 3, 6, inputs=normal(6, *shape), how=how, wrong=channels)
-            for shape, how in (((5, 2), {}), ((), {"eps": 0.3}), ((4,), {"affine": False}), ((7, 6), {}))
+            for shape, how in (
+                *(((5, 2), {}), ((), {"eps": 0.3}), ((4,), {"affine": False}), ((7, 6), {})),
+                ((4, 3), {"bias": False}),
+            )
         ),
         same(
             "GroupNorm",
@@ -409,7 +413,11 @@ def _normalisations() -> list[Sample]:
                 wrong=images,
                 differs_in_eval=BATCH_STATISTICS,
             )
-            for how in ({"affine": True, "momentum": 0.3}, {"momentum": None})
+            for how in (
+                {"affine": True, "momentum": 0.3},
+                {"momentum": None},
+                {"affine": True, "bias": False},
+            )
         ),
         *(
             same("LocalResponseNorm", *args, inputs=normal(5, *shape), wrong=sequences)
@@ -453,7 +461,7 @@ def _convolutions() -> list[Sample]:
     )
     transposed_wrong = (
         wrong(2, 5, 8, 9, says=("ConvTranspose2d(4, 6)", "(N, 4, H, W)")),
-        wrong(4, 8, 9, says=("ConvTranspose2d(4, 6)", "(N, 4, H, W)")),
+        wrong(5, 8, 9, says=("ConvTranspose2d(4, 6)", "(N, 4, H, W) or (4, H, W)")),
         wrong(2, 4, 0, 9, says=("ConvTranspose2d(4, 6)", "pixels")),
     )
 
@@ -577,7 +585,7 @@ def _convolutions() -> list[Sample]:
                 "Upsample",
                 inputs=normal(4, 3, 5),
                 how=how,
-                wrong=(wrong(4, 3, 5, says=("Upsample", "(N, C, H, W)")),),
+                wrong=(wrong(4, 3, says=("Upsample", "(N, C, H, W)")),),
                 swallows_nan="" if how.get("scale_factor") != 0.4 else "the first pixel is passed over",
             )
             for how in (
@@ -592,6 +600,27 @@ def _convolutions() -> list[Sample]:
                 {"size": (7, 1), "mode": "bilinear", "align_corners": True},
                 {"scale_factor": (1.2, 2.1), "mode": "nearest"},
             )
+        ),
+        *(
+            same(
+                "Upsample",
+                inputs=normal(4, 5),
+                how=how,
+                wrong=(wrong(4, 3, says=("Upsample", "(N, C, ")), *no_images),
+            )
+            for how, no_images in (
+                ({"scale_factor": 2}, ()),
+                ({"size": (7,), "mode": "nearest-exact"}, (wrong(2, 4, 3, 5, says=("(N, C, L) for (7,)",)),)),
+                ({"scale_factor": 2, "mode": "linear"}, (wrong(2, 4, 3, 5, says=("(N, C, L)",)),)),
+                ({"scale_factor": 2.3, "mode": "linear", "recompute_scale_factor": True}, ()),
+                ({"size": 7, "mode": "linear", "align_corners": True}, ()),
+            )
+        ),
+        same(
+            "Upsample",
+            (3, 4),
+            inputs=normal(4, 3, 5),
+            wrong=(wrong(2, 4, 5, says=("(N, C, H, W) for (3, 4)",)),),
         ),
         Sample(
             lambda: nn.Upsample(scale_factor=0.3),

@@ -11,6 +11,7 @@ from minidl.array import Array
 from minidl.errors import ShapeError
 from minidl.kernels.geometry import Pair, whole
 from minidl.nn.module import Module
+from minidl.nn.pooling_1d import Size1d, one_size
 
 __all__ = ["AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d"]
 
@@ -32,16 +33,16 @@ class _AdaptivePool2d(Module):
                 whole(size, f"{name}: output_size", 1)
         self.output_size = output_size
 
-    def _sizes_for(self, x: Array) -> Pair:
-        """(OH, OW) for this input, which is checked."""
-        self.check_input(x, "N", "C", "H", "W")
+    def _with_sizes(self, x: Array) -> tuple[Array, Pair]:
+        """A batch of images, of which one alone may be given, and (OH, OW) for it."""
+        x = self.check_batch(x, "N", "C", "H", "W")
         if 0 in x.shape[1:]:
             raise ShapeError(f"{self.label()}: expected an input (N, C, H, W) with pixels, got {x.shape}")
         sizes = self.output_size if isinstance(self.output_size, tuple | list) else [self.output_size] * 2
         height, width = (
             have if want is None else want for want, have in zip(sizes, x.shape[2:], strict=True)
         )
-        return height, width
+        return x, (height, width)
 
 
 class AdaptiveAvgPool2d(_AdaptivePool2d):
@@ -51,8 +52,8 @@ class AdaptiveAvgPool2d(_AdaptivePool2d):
     (Lin et al. 2013).
 
     Shape:
-        - input: (N, C, H, W)
-        - output: (N, C, OH, OW)
+        - input: (N, C, H, W) or (C, H, W)
+        - output: (N, C, OH, OW) or (C, OH, OW)
 
     Args:
         output_size: one number or (OH, OW); None in a pair keeps the input's size there.
@@ -66,14 +67,15 @@ class AdaptiveAvgPool2d(_AdaptivePool2d):
         self._set_size(output_size)
 
     def forward(self, x: Array) -> Array:
-        y = kernels.adaptive_avg_pool2d(x, self._sizes_for(x))
+        x, sizes = self._with_sizes(x)
+        y = kernels.adaptive_avg_pool2d(x, sizes)
         self.remember(x.shape, output=y)
-        return y
+        return self.as_given(y)
 
     def backward(self, dy: Array) -> Array:
         # dx = dy / cells, for every cell of the window
         dy, input_shape = self.recall(dy)
-        return kernels.adaptive_avg_pool2d_input_grad(dy, input_shape)
+        return self.as_given(kernels.adaptive_avg_pool2d_input_grad(dy, input_shape))
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"
@@ -86,8 +88,8 @@ class AdaptiveMaxPool2d(_AdaptivePool2d):
     goes to the number that won; among equals the first in reading order.
 
     Shape:
-        - input: (N, C, H, W)
-        - output: (N, C, OH, OW)
+        - input: (N, C, H, W) or (C, H, W)
+        - output: (N, C, OH, OW) or (C, OH, OW)
 
     Args:
         output_size: one number or (OH, OW); None in a pair keeps the input's size there.
@@ -105,14 +107,17 @@ class AdaptiveMaxPool2d(_AdaptivePool2d):
         self.return_indices = return_indices
 
     def forward(self, x: Array) -> Array | tuple[Array, Array]:
-        y, winners = kernels.adaptive_max_pool2d(x, self._sizes_for(x))
+        x, sizes = self._with_sizes(x)
+        y, winners = kernels.adaptive_max_pool2d(x, sizes)
         self.remember(winners, x.shape, output=y)
-        return (y, winners.astype(np.int64)) if self.return_indices else y
+        if not self.return_indices:
+            return self.as_given(y)
+        return self.as_given(y), self.as_given(winners.astype(np.int64))
 
     def backward(self, dy: Array) -> Array:
         # dx[where the window's largest number was] += dy
         dy, winners, input_shape = self.recall(dy)
-        return kernels.adaptive_max_pool2d_input_grad(dy, winners, input_shape)
+        return self.as_given(kernels.adaptive_max_pool2d_input_grad(dy, winners, input_shape))
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}, return_indices={self.return_indices}"
@@ -122,11 +127,11 @@ class AdaptiveAvgPool1d(Module):
     """Means over windows that cover a sequence, whatever its length: `AdaptiveAvgPool2d` of one row.
 
     Shape:
-        - input: (N, C, L)
-        - output: (N, C, OL)
+        - input: (N, C, L) or (C, L)
+        - output: (N, C, OL) or (C, OL)
 
     Args:
-        output_size: OL.
+        output_size: OL, one number or a sequence of one.
 
     Raises:
         ValueError: a size below 1.
@@ -135,22 +140,23 @@ class AdaptiveAvgPool1d(Module):
 
     output_size: int
 
-    def __init__(self, output_size: int) -> None:
-        self.output_size = whole(output_size, "AdaptiveAvgPool1d: output_size", 1)
+    def __init__(self, output_size: Size1d) -> None:
+        self.output_size = one_size(output_size, "AdaptiveAvgPool1d: output_size", 1)
 
     def forward(self, x: Array) -> Array:
-        self.check_input(x, "N", "C", "L")
+        x = self.check_batch(x, "N", "C", "L")
         if 0 in x.shape[1:]:
             raise ShapeError(f"{self.label()}: expected an input (N, C, L) with numbers, got {x.shape}")
         image = x[:, :, None]  # (N, C, 1, L)
         y = kernels.adaptive_avg_pool2d(image, (1, self.output_size))[:, :, 0]  # (N, C, OL)
         self.remember(image.shape, output=y)
-        return y
+        return self.as_given(y)
 
     def backward(self, dy: Array) -> Array:
         # dx = dy / cells, for every cell of the window
         dy, input_shape = self.recall(dy)
-        return kernels.adaptive_avg_pool2d_input_grad(dy[:, :, None], input_shape)[:, :, 0]  # (N, C, L)
+        dx = kernels.adaptive_avg_pool2d_input_grad(dy[:, :, None], input_shape)[:, :, 0]  # (N, C, L)
+        return self.as_given(dx)
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"

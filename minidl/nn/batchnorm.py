@@ -41,6 +41,7 @@ class _BatchNorm(Module):
         affine: bool = True,
         track_running_stats: bool = True,
         *,
+        bias: bool = True,
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.num_features = whole(num_features, f"{type(self).__name__}: num_features")
@@ -49,14 +50,14 @@ class _BatchNorm(Module):
         self.affine = affine
         self.track_running_stats = track_running_stats
         self.weight = init.ones_(Parameter.empty((num_features,), dtype)) if affine else None
-        self.bias = init.zeros_(Parameter.empty((num_features,), dtype)) if affine else None
+        self.bias = init.zeros_(Parameter.empty((num_features,), dtype)) if affine and bias else None
         track = track_running_stats
         self.register_buffer("running_mean", np.zeros(num_features, dtype) if track else None)
         self.register_buffer("running_var", np.ones(num_features, dtype) if track else None)
         self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if track else None)
 
     def forward(self, x: Array) -> Array:
-        self._check(x)
+        x = self._checked(x)
         gamma, beta = self._affine(x.dtype)
         of_batch = self.training or self.running_mean is None
         if of_batch:
@@ -73,7 +74,7 @@ class _BatchNorm(Module):
             mean, var = self.running_mean.astype(x.dtype), self.running_var.astype(x.dtype)
             y = kernels.batch_norm_fixed(x, mean, var, gamma, beta, self.eps)
         self.remember(x, mean, var, of_batch, output=y)
-        return y
+        return self.as_given(y)
 
     def backward(self, dy: Array) -> Array:
         # dγ = Σ dy x̂    dβ = Σ dy    dx̂ = γ dy
@@ -86,15 +87,15 @@ class _BatchNorm(Module):
         return dx
 
     def _affine(self, dtype: np.dtype[Any]) -> tuple[Array | None, Array | None]:
-        """γ and β in this dtype, or nothing."""
-        if self.weight is None or self.bias is None:
-            return None, None
-        return self.weight.astype(dtype), self.bias.astype(dtype)
+        """γ and β in this dtype; None for what is left out."""
+        gamma = None if self.weight is None else self.weight.astype(dtype)
+        return gamma, None if self.bias is None else self.bias.astype(dtype)
 
     def _collect(self, dgamma: Array, dbeta: Array) -> None:
         """Give γ and β their gradients, if they are there."""
-        if self.weight is not None and self.bias is not None:
+        if self.weight is not None:
             self.weight.add_grad(dgamma, fresh=True)
+        if self.bias is not None:
             self.bias.add_grad(dbeta, fresh=True)
 
     def _track(self, mean: Array, var: Array) -> None:
@@ -111,13 +112,14 @@ class _BatchNorm(Module):
         self.running_mean[...] = (1 - m) * self.running_mean + m * mean
         self.running_var[...] = (1 - m) * self.running_var + m * var
 
-    def _check(self, x: Array) -> None:
+    def _checked(self, x: Array) -> Array:
+        """The input as a batch, if this layer takes it."""
         raise NotImplementedError(f"{type(self).__name__} does not say which inputs it takes")
 
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"track_running_stats={self.track_running_stats}, bias={self.bias is not None}"
         )
 
 
@@ -138,17 +140,19 @@ class BatchNorm1d(_BatchNorm):
         momentum: how far the running statistics move at each step; None averages over all steps.
         affine: False leaves out γ and β.
         track_running_stats: False keeps no running statistics and always uses the batch's.
+        bias: False leaves out β alone.
         dtype: of parameters and buffers; float32 unless told.
 
     Raises:
         ShapeError: an input of other channels or rank, or one value per channel in training.
     """
 
-    def _check(self, x: Array) -> None:
+    def _checked(self, x: Array) -> Array:
         if getattr(x, "ndim", 2) == 3:
             self.check_input(x, "N", self.num_features, "L")
         else:
             self.check_input(x, "N", self.num_features)
+        return x
 
 
 class BatchNorm2d(_BatchNorm):
@@ -166,14 +170,16 @@ class BatchNorm2d(_BatchNorm):
         momentum: how far the running statistics move at each step; None averages over all steps.
         affine: False leaves out γ and β.
         track_running_stats: False keeps no running statistics and always uses the batch's.
+        bias: False leaves out β alone.
         dtype: of parameters and buffers; float32 unless told.
 
     Raises:
         ShapeError: an input of other channels or rank, or one value per channel in training.
     """
 
-    def _check(self, x: Array) -> None:
+    def _checked(self, x: Array) -> Array:
         self.check_input(x, "N", self.num_features, "H", "W")
+        return x
 
 
 class InstanceNorm2d(_BatchNorm):
@@ -184,7 +190,7 @@ class InstanceNorm2d(_BatchNorm):
     variances with n − 1), and evaluation uses those. (Ulyanov, Vedaldi & Lempitsky 2016, eq. 2.)
 
     Shape:
-        - input: (N, C, H, W); output: the same
+        - input: (N, C, H, W) or (C, H, W); output: the same
         - weight γ, bias β, running_mean, running_var: (C,)
 
     Args:
@@ -193,6 +199,7 @@ class InstanceNorm2d(_BatchNorm):
         momentum: how far the running statistics move at each step; None leaves them where they are.
         affine: True adds γ and β.
         track_running_stats: True keeps running statistics, and uses them in evaluation.
+        bias: False leaves out β alone.
         dtype: of parameters and buffers; float32 unless told.
 
     Raises:
@@ -207,14 +214,15 @@ class InstanceNorm2d(_BatchNorm):
         affine: bool = False,
         track_running_stats: bool = False,
         *,
+        bias: bool = True,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype=dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias, dtype=dtype)
 
     def forward(self, x: Array) -> Array:
-        self._check(x)
         if not self.training and self.running_mean is not None:
             return super().forward(x)  # with the running statistics, as batch norm
+        x = self._checked(x)
         n = x.shape[2] * x.shape[3]
         if n < 2:
             raise ShapeError(f"{self.label()}: expected more than 1 value per channel, got input {x.shape}")
@@ -225,7 +233,7 @@ class InstanceNorm2d(_BatchNorm):
             self._move(self.momentum, mean.mean(axis=0), var.mean(axis=0) * (n / (n - 1)))
         y = y.reshape(x.shape)
         self.remember(images, mean, var, True, output=y)
-        return y
+        return self.as_given(y)
 
     def backward(self, dy: Array) -> Array:
         # As batch norm's, but each image by itself: dx = (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) / σ;
@@ -238,7 +246,7 @@ class InstanceNorm2d(_BatchNorm):
         else:
             dx, dgamma, dbeta = kernels.batch_norm_input_grad(*given, False)
         self._collect(dgamma, dbeta)
-        return dx.reshape(dy.shape)
+        return self.as_given(dx.reshape(dy.shape))
 
-    def _check(self, x: Array) -> None:
-        self.check_input(x, "N", self.num_features, "H", "W")
+    def _checked(self, x: Array) -> Array:
+        return self.check_batch(x, "N", self.num_features, "H", "W")

@@ -6,7 +6,7 @@ from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Va
 from typing import Any, Self, overload
 
 from minidl.array import Array
-from minidl.nn.module import Module
+from minidl.nn.module import Module, check_free
 
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
 
@@ -107,7 +107,7 @@ class Sequential(_Numbered):
     def __init__(self, *modules: Any) -> None:
         if len(modules) == 1 and isinstance(modules[0], Mapping):
             for place, (name, module) in enumerate(modules[0].items()):
-                _check_name(self, name)
+                check_free(self, name)
                 setattr(self, name, self._checked(module, place))
         else:
             for place, module in enumerate(modules):
@@ -199,7 +199,7 @@ class ModuleDict(Module):
         given = list(modules.items() if isinstance(modules, Mapping | ModuleDict) else modules)
         for name, module in given:
             if name not in self:
-                _check_name(self, name)
+                check_free(self, name)
             if not isinstance(module, Module):
                 kind = type(module).__name__
                 raise TypeError(f"ModuleDict: expected modules, got {kind} at {name!r}")
@@ -248,13 +248,3 @@ class ModuleDict(Module):
         if key not in self:
             raise KeyError(key)
         delattr(self, key)
-
-
-def _check_name(holder: Module, name: Any) -> None:
-    """Refuse what cannot be the name of a module in this holder."""
-    who = type(holder).__name__
-    if not isinstance(name, str):
-        raise TypeError(f"{who}: expected names of modules as strings, got {name!r}")
-    if not name or "." in name or hasattr(holder, name):
-        taken = "which is taken" if name and "." not in name else "got that"
-        raise KeyError(f"{who}: expected a name that is free, without a dot and not empty: {name!r}, {taken}")

@@ -104,7 +104,7 @@ class _Conv(Module):
         return [(span // 2, span - span // 2) for span in spans]  # of an odd number, one more at the end
 
     def forward(self, x: Array) -> Array:
-        self.check_input(x, "N", self.in_channels, *self._axes)
+        x = self.check_batch(x, "N", self.in_channels, *self._axes)
         if x.shape != self._fitting:  # the same few shapes come at every step
             self._check_fits(x.shape)
         x = _image(x)
@@ -116,7 +116,7 @@ class _Conv(Module):
         if len(self._axes) == 1:
             y = y[:, :, 0]  # (N, out_channels, OL)
         self.remember(x, output=y)
-        return y
+        return self.as_given(y)
 
     def backward(self, dy: Array) -> Array | None:
         # dW = Σ_n dy · columnsᵀ    db = Σ dy    dx = fold(Wᵀ · dy)
@@ -133,7 +133,7 @@ class _Conv(Module):
             left, right, top, bottom = self._border
             shape = (*x.shape[:2], x.shape[2] - top - bottom, x.shape[3] - left - right)
             dx = unpad(dx, shape, self._border, self.padding_mode)
-        return dx if len(self._axes) == 2 else dx[:, :, 0]
+        return self.as_given(dx if len(self._axes) == 2 else dx[:, :, 0])
 
     def _check_fits(self, shape: tuple[int, ...]) -> None:
         padded = shape
@@ -175,8 +175,8 @@ class Conv1d(_Conv):
     As `Conv2d`, along one axis: of time, of a sentence. (Waibel et al. 1989, time-delay networks.)
 
     Shape:
-        - input: (N, in_channels, L)
-        - output: (N, out_channels, OL), OL = ⌊(L + 2p − d(k − 1) − 1) / s⌋ + 1
+        - input: (N, in_channels, L), or one signal (in_channels, L)
+        - output: (N, out_channels, OL) or (out_channels, OL), OL = ⌊(L + 2p − d(k − 1) − 1) / s⌋ + 1
         - weight: (out_channels, in_channels / G, k); bias: (out_channels,)
 
     Weight and bias start uniform in ±1/√(in_channels/G · k), as in PyTorch.
@@ -212,8 +212,8 @@ class Conv2d(_Conv):
     (LeCun et al. 1998; the filter is not flipped, as everywhere in deep learning.)
 
     Shape:
-        - input: (N, in_channels, H, W)
-        - output: (N, out_channels, OH, OW), OH = ⌊(H + 2p − d(kh − 1) − 1) / s⌋ + 1
+        - input: (N, in_channels, H, W), or one image (in_channels, H, W)
+        - output: (N, out_channels, OH, OW) or (out_channels, OH, OW), OH = ⌊(H + 2p − d(kh − 1) − 1) / s⌋ + 1
         - weight: (out_channels, in_channels / G, kh, kw); bias: (out_channels,)
 
     Weight and bias start uniform in ±1/√(in_channels/G · kh · kw), as in PyTorch.

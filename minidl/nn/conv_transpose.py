@@ -29,8 +29,9 @@ class ConvTranspose2d(Module):
     its input gradient that one's forward. (Zeiler et al. 2010; Dumoulin & Visin 2016.)
 
     Shape:
-        - input: (N, in_channels, H, W)
-        - output: (N, out_channels, OH, OW), OH = (H − 1)s − 2p + d(kh − 1) + output_padding + 1
+        - input: (N, in_channels, H, W), or one image (in_channels, H, W)
+        - output: (N, out_channels, OH, OW) or (out_channels, OH, OW),
+          OH = (H − 1)s − 2p + d(kh − 1) + output_padding + 1
         - weight: (in_channels, out_channels / G, kh, kw); bias: (out_channels,)
 
     Weight and bias start uniform in ±1/√(out_channels/G · kh · kw), as in PyTorch.
@@ -116,10 +117,10 @@ class ConvTranspose2d(Module):
         """Compute the output.
 
         Args:
-            x: (N, in_channels, H, W).
+            x: (N, in_channels, H, W), or (in_channels, H, W).
             output_size: (OH, OW), or the output's whole shape, in place of what `output_padding` gives.
         """
-        self.check_input(x, "N", self.in_channels, "H", "W")
+        x = self.check_batch(x, "N", self.in_channels, "H", "W")
         sizes, padding, border = self._canvas(x.shape, output_size)
         how = (self.stride, padding, self.dilation, self.groups)
         weight = self.weight.astype(x.dtype)
@@ -129,7 +130,7 @@ class ConvTranspose2d(Module):
         if self.bias is not None:
             y += self.bias.astype(x.dtype).reshape(-1, 1, 1)
         self.remember(x, how, sizes, border, output=y)
-        return y
+        return self.as_given(y)
 
     def backward(self, dy: Array) -> Array | None:
         # dx = W · columns of dy    dW = Σ_n x · (columns of dy)ᵀ    db = Σ dy
@@ -141,7 +142,7 @@ class ConvTranspose2d(Module):
         self.weight.add_grad(kernels.conv2d_weight_grad(x, dy, self.weight.shape, *how), fresh=True)
         if not self._input_grad:
             return None
-        return kernels.conv2d(dy, self.weight.astype(dy.dtype), None, *how)
+        return self.as_given(kernels.conv2d(dy, self.weight.astype(dy.dtype), None, *how))
 
     def _canvas(
         self, input_shape: tuple[int, ...], output_size: Sequence[int] | None
@@ -162,7 +163,7 @@ class ConvTranspose2d(Module):
             wanted = [least + more for least, more in zip(smallest, self.output_padding, strict=True)]
         else:
             wanted = list(output_size)[-2:]
-            if len(output_size) not in (2, 4) or not all(
+            if len(output_size) not in (2, 3 if self._alone else 4) or not all(
                 least <= size <= most for least, size, most in zip(smallest, wanted, largest, strict=True)
             ):
                 raise ValueError(

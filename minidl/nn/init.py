@@ -1,7 +1,7 @@
 """Where parameters start: PyTorch's initialisers, by its formulas.
 
 The scale is chosen so that a layer neither shrinks nor blows up what passes through it. Each fills
-`parameter.data` in place and returns the parameter.
+`parameter.data` in place and returns the parameter; it takes such an array itself too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 Rng = np.random.Generator
+Filled = TypeVar("Filled", bound=Parameter | Array)
 Mode = Literal["fan_in", "fan_out"]
 ONE = ("linear", "conv1d", "conv2d", "conv_transpose2d", "sigmoid")
 """What keeps the variance as it is."""
@@ -81,14 +82,21 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return gains[nonlinearity]
 
 
-def _left(parameter: Parameter) -> Parameter:
+def _left(parameter: Filled) -> Filled:
     """What `no_draws` leaves: zeros, which take no memory before somebody writes to them."""
+    if not isinstance(parameter, Parameter):
+        return constant_(parameter, 0)
     if isinstance(parameter.data, np.ndarray):
         parameter.data = np.zeros(parameter.shape, parameter.dtype)
     return parameter
 
 
-def fans(parameter: Parameter) -> tuple[int, int]:
+def _values(parameter: Parameter | Array) -> Array:
+    """Where a parameter's numbers are; `layer.weight.data` itself may be given too."""
+    return parameter.data if isinstance(parameter, Parameter) else parameter
+
+
+def fans(parameter: Parameter | Array) -> tuple[int, int]:
     """How many inputs feed one output (fan_in) and how many outputs one input feeds (fan_out).
 
     Raises:
@@ -100,48 +108,48 @@ def fans(parameter: Parameter) -> tuple[int, int]:
     return inputs * math.prod(kernel), outputs * math.prod(kernel)
 
 
-def uniform_(parameter: Parameter, a: float = 0.0, b: float = 1.0, rng: Rng | None = None) -> Parameter:
+def uniform_(parameter: Filled, a: float = 0.0, b: float = 1.0, rng: Rng | None = None) -> Filled:
     """Uniform in [a, b)."""
     if not _drawing:
         return _left(parameter)
     draws = (rng or default_generator()).random(parameter.shape, dtype=parameter.dtype.type)
-    parameter.data[...] = a + (b - a) * draws
+    _values(parameter)[...] = a + (b - a) * draws
     return parameter
 
 
-def normal_(parameter: Parameter, mean: float = 0.0, std: float = 1.0, rng: Rng | None = None) -> Parameter:
+def normal_(parameter: Filled, mean: float = 0.0, std: float = 1.0, rng: Rng | None = None) -> Filled:
     """Normal with the given mean and standard deviation."""
     if not _drawing:
         return _left(parameter)
     draws = (rng or default_generator()).standard_normal(parameter.shape, dtype=parameter.dtype.type)
-    parameter.data[...] = mean + std * draws
+    _values(parameter)[...] = mean + std * draws
     return parameter
 
 
-def constant_(parameter: Parameter, val: float) -> Parameter:
+def constant_(parameter: Filled, val: float) -> Filled:
     """`val` everywhere."""
-    parameter.data[...] = val
+    _values(parameter)[...] = val
     return parameter
 
 
-def zeros_(parameter: Parameter) -> Parameter:
+def zeros_(parameter: Filled) -> Filled:
     """0 everywhere."""
     return constant_(parameter, 0.0)
 
 
-def ones_(parameter: Parameter) -> Parameter:
+def ones_(parameter: Filled) -> Filled:
     """1 everywhere."""
     return constant_(parameter, 1.0)
 
 
 def trunc_normal_(
-    parameter: Parameter,
+    parameter: Filled,
     mean: float = 0.0,
     std: float = 1.0,
     a: float = -2.0,
     b: float = 2.0,
     rng: Rng | None = None,
-) -> Parameter:
+) -> Filled:
     """Normal, but only what falls between a and b: all else is drawn again.
 
     Raises:
@@ -160,7 +168,7 @@ def trunc_normal_(
     return _fill(parameter, np.clip(mean + std * draws, a, b))
 
 
-def eye_(parameter: Parameter) -> Parameter:
+def eye_(parameter: Filled) -> Filled:
     """The identity matrix: a linear layer that changes nothing.
 
     Raises:
@@ -171,7 +179,7 @@ def eye_(parameter: Parameter) -> Parameter:
     return _fill(parameter, np.eye(*parameter.shape))
 
 
-def dirac_(parameter: Parameter, groups: int = 1) -> Parameter:
+def dirac_(parameter: Filled, groups: int = 1) -> Filled:
     """Filters that copy a channel each, by a 1 in their middle: a convolution that changes nothing.
 
     Raises:
@@ -190,7 +198,7 @@ def dirac_(parameter: Parameter, groups: int = 1) -> Parameter:
     return _fill(parameter, values)
 
 
-def orthogonal_(parameter: Parameter, gain: float = 1.0, rng: Rng | None = None) -> Parameter:
+def orthogonal_(parameter: Filled, gain: float = 1.0, rng: Rng | None = None) -> Filled:
     """Rows (or columns, if these are fewer) of length `gain` at right angles (Saxe et al. 2014).
 
     Dimensions after the first are taken as one.
@@ -210,7 +218,7 @@ def orthogonal_(parameter: Parameter, gain: float = 1.0, rng: Rng | None = None)
     return _fill(parameter, gain * (q if rows >= columns else q.T).reshape(parameter.shape))
 
 
-def sparse_(parameter: Parameter, sparsity: float, std: float = 0.01, rng: Rng | None = None) -> Parameter:
+def sparse_(parameter: Filled, sparsity: float, std: float = 0.01, rng: Rng | None = None) -> Filled:
     """Normal, with this share of every column 0 (Martens 2010).
 
     Raises:
@@ -228,47 +236,47 @@ def sparse_(parameter: Parameter, sparsity: float, std: float = 0.01, rng: Rng |
     return _fill(parameter, values)
 
 
-def _fill(parameter: Parameter, values: Array) -> Parameter:
+def _fill(parameter: Filled, values: Array) -> Filled:
     """Put values that were made on the host to where the parameter is, in its dtype."""
-    parameter.data[...] = as_like(values, parameter.data)
+    _values(parameter)[...] = as_like(values, _values(parameter))
     return parameter
 
 
-def xavier_uniform_(parameter: Parameter, gain: float = 1.0, rng: Rng | None = None) -> Parameter:
+def xavier_uniform_(parameter: Filled, gain: float = 1.0, rng: Rng | None = None) -> Filled:
     """Uniform in ±gain·√(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16)."""
     bound = gain * math.sqrt(6.0 / sum(fans(parameter)))
     return uniform_(parameter, -bound, bound, rng)
 
 
-def xavier_normal_(parameter: Parameter, gain: float = 1.0, rng: Rng | None = None) -> Parameter:
+def xavier_normal_(parameter: Filled, gain: float = 1.0, rng: Rng | None = None) -> Filled:
     """Normal with standard deviation gain·√(2 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 12)."""
     return normal_(parameter, 0.0, gain * math.sqrt(2.0 / sum(fans(parameter))), rng)
 
 
 def kaiming_uniform_(
-    parameter: Parameter,
+    parameter: Filled,
     a: float = 0.0,
     mode: Mode = "fan_in",
     nonlinearity: str = "leaky_relu",
     rng: Rng | None = None,
-) -> Parameter:
+) -> Filled:
     """Uniform in ±gain·√(3 / fan), with the gain of a leaky ReLU of slope `a` (He et al. 2015, eq. 10)."""
     bound = math.sqrt(3.0) * _kaiming_std(parameter, a, mode, nonlinearity)
     return uniform_(parameter, -bound, bound, rng)
 
 
 def kaiming_normal_(
-    parameter: Parameter,
+    parameter: Filled,
     a: float = 0.0,
     mode: Mode = "fan_in",
     nonlinearity: str = "leaky_relu",
     rng: Rng | None = None,
-) -> Parameter:
+) -> Filled:
     """Normal with standard deviation gain / √fan (He et al. 2015, eq. 10)."""
     return normal_(parameter, 0.0, _kaiming_std(parameter, a, mode, nonlinearity), rng)
 
 
-def _kaiming_std(parameter: Parameter, a: float, mode: Mode, nonlinearity: str) -> float:
+def _kaiming_std(parameter: Filled, a: float, mode: Mode, nonlinearity: str) -> float:
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f"kaiming: expected mode 'fan_in' or 'fan_out', got {mode!r}")
     fan_in, fan_out = fans(parameter)

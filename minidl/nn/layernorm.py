@@ -179,6 +179,7 @@ class GroupNorm(_GroupNorm):
         num_channels: C, a multiple of `num_groups`.
         eps: added to the variance, so that equal numbers do not divide by zero.
         affine: False leaves out γ and β.
+        bias: False leaves out β alone.
         dtype: of the parameters; float32 unless told.
 
     Raises:
@@ -199,6 +200,7 @@ class GroupNorm(_GroupNorm):
         eps: float = 1e-5,
         affine: bool = True,
         *,
+        bias: bool = True,
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.num_groups = whole(num_groups, "GroupNorm: num_groups", 1)
@@ -211,7 +213,7 @@ class GroupNorm(_GroupNorm):
         self.eps = eps
         self.affine = affine
         self.weight = init.ones_(Parameter.empty((num_channels,), dtype)) if affine else None
-        self.bias = init.zeros_(Parameter.empty((num_channels,), dtype)) if affine else None
+        self.bias = init.zeros_(Parameter.empty((num_channels,), dtype)) if affine and bias else None
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
@@ -223,4 +225,7 @@ class GroupNorm(_GroupNorm):
         return self._forward(x, (len(x), self.num_channels, pixels), self.num_groups)
 
     def extra_repr(self) -> str:
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
+        )

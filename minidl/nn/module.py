@@ -14,7 +14,7 @@ from minidl.array import Array, Device, as_like, convert, destination, to_host
 from minidl.errors import BackwardError, DTypeError, ShapeError, StateDictError
 from minidl.nn.parameter import Parameter
 
-__all__ = ["IncompatibleKeys", "Module", "watch_forward"]
+__all__ = ["IncompatibleKeys", "Module", "check_free", "watch_forward"]
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -32,6 +32,7 @@ class Memory(NamedTuple):
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     saved: tuple[Any, ...]
+    alone: bool = False  # shape has a batch dimension that the input had not
 
 
 class Module:
@@ -51,8 +52,10 @@ class Module:
     training: bool = True
     _remembering: bool = False  # eval() keeps nothing for backward, unless asked
     _memory: Memory | None = None
+    _alone: bool = False  # what is worked on is one sample without a batch dimension: `check_batch`
     _input_grad: bool = True  # no_input_grad() switches it off in the layer that meets the data
     _buffer_names: tuple[str, ...] = ()
+    _unsaved_names: tuple[str, ...] = ()  # those of them that `state_dict` leaves out
     _sizes: ClassVar[tuple[str, ...]] = ()  # the constructor arguments that name this layer in messages
     _first_input_only: ClassVar[bool] = False  # a loss gives no gradient of its target
 
@@ -76,7 +79,7 @@ class Module:
     def remember(self, *saved: Any, output: Array) -> None:
         """Keep what `backward` needs, with the output's shape and dtype; in `eval()`, keep nothing."""
         keep = self.training or self._remembering
-        self._memory = Memory(output.shape, output.dtype, saved) if keep else None
+        self._memory = Memory(output.shape, output.dtype, saved, self._alone) if keep else None
 
     def recall(self, dy: Array) -> tuple[Any, ...]:
         """Take back what `forward` remembered, after `dy` itself in the output's dtype, and let go of it.
@@ -94,13 +97,17 @@ class Module:
             )
             raise BackwardError(f"{self.label()}: backward() is not possible now: {why}")
         self.check_array(dy, "upstream gradient", any_number=True)
-        if dy.shape != memory.shape:
+        shape = memory.shape[1:] if memory.alone else memory.shape
+        if dy.shape != shape:
             raise ShapeError(
-                f"{self.label()}: expected an upstream gradient of shape {memory.shape}, "
+                f"{self.label()}: expected an upstream gradient of shape {shape}, "
                 f"like the output's, got {dy.shape}"
             )
         self._memory = None
-        return dy.astype(memory.dtype, copy=False), *memory.saved
+        if self._alone != memory.alone:  # a later input was refused
+            self._alone = memory.alone
+        dy = dy.astype(memory.dtype, copy=False)
+        return dy[None] if memory.alone else dy, *memory.saved
 
     def forget(self) -> None:
         """Let go of what forward remembered, here and in all modules below."""
@@ -164,8 +171,28 @@ class Module:
         """
         self.check_array(x, what)
         if not _fits(x.shape, expected):
-            names = ", ".join(str(size) for size in expected) + ("," if len(expected) == 1 else "")
-            raise ShapeError(f"{self.label()}: expected {what} ({names}), got {x.shape}")
+            raise ShapeError(f"{self.label()}: expected {what} {_named(expected)}, got {x.shape}")
+
+    def check_batch(self, x: Any, *expected: int | str) -> Array:
+        """As `check_input`, but one sample alone, without the leading `"N"`, is taken as a batch of one.
+
+        `recall` then gives `dy` as a batch of one too, and results go back through `as_given`.
+
+        Raises:
+            ShapeError: it names this module, the shapes that it takes, and the one it was given.
+            DTypeError: the input is no array of float32 or float64.
+        """
+        self.check_array(x)
+        alone = x.ndim == len(expected) - 1
+        if not _fits(x.shape, expected[alone:]):
+            both = f"{_named(expected)} or {_named(expected[1:])}"
+            raise ShapeError(f"{self.label()}: expected input {both}, got {x.shape}")
+        self._alone = alone
+        return x[None] if alone else x
+
+    def as_given(self, batch: Array) -> Array:
+        """A result without the batch dimension that `check_batch` added, if it did."""
+        return batch[0] if self._alone else batch
 
     def check_dim(self, x: Array, dim: int) -> None:
         """Refuse a dimension that the input does not have.
@@ -178,10 +205,85 @@ class Module:
 
     # ---------------------------------------------------------------- what it holds
 
-    def register_buffer(self, name: str, values: Array | None) -> None:
-        """Hold an array that is state but is not trained (batch norm's running mean), as `self.<name>`."""
+    def register_buffer(self, name: str, values: Array | None, persistent: bool = True) -> None:
+        """Hold an array that is state but is not trained (batch norm's running mean), as `self.<name>`.
+
+        Args:
+            name: what it is called.
+            values: the array; None keeps the name free.
+            persistent: False leaves it out of `state_dict`, as what can be worked out again.
+        """
         setattr(self, name, values)
         self._buffer_names = (*self._buffer_names, name)
+        if not persistent:
+            self._unsaved_names = (*self._unsaved_names, name)
+
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """Hold a parameter under a name that is computed; otherwise `self.<name> = parameter` does it.
+
+        Raises:
+            TypeError: neither a Parameter nor None.
+            KeyError: the name is empty, has a dot, or is taken.
+        """
+        if parameter is not None and not isinstance(parameter, Parameter):
+            raise TypeError(f"{self.label()}: expected a Parameter, got {type(parameter).__name__}")
+        setattr(self, check_free(self, name, Parameter), parameter)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Hold a module under a name that is computed; otherwise `self.<name> = module` does it.
+
+        Raises:
+            TypeError: neither a Module nor None.
+            KeyError: the name is empty, has a dot, or is taken.
+        """
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{self.label()}: expected a Module, got {type(module).__name__}")
+        setattr(self, check_free(self, name, Module), module)
+
+    def get_submodule(self, target: str) -> Module:
+        """The module of this dotted name, such as `features.0`; this one for the empty name.
+
+        Raises:
+            AttributeError: there is none.
+        """
+        found: Any = self
+        for name in target.split(".") if target else ():
+            found = vars(found).get(name)
+            if not isinstance(found, Module):
+                raise AttributeError(f"{self.label()}: expected the name of a module, got {target!r}")
+        return found
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter of this dotted name, such as `features.0.weight`.
+
+        Raises:
+            AttributeError: there is none.
+        """
+        holder, _, name = target.rpartition(".")
+        found = vars(self.get_submodule(holder)).get(name)
+        if not isinstance(found, Parameter):
+            raise AttributeError(f"{self.label()}: expected the name of a parameter, got {target!r}")
+        return found
+
+    def get_buffer(self, target: str) -> Array:
+        """The buffer of this dotted name, such as `features.1.running_mean`.
+
+        Raises:
+            AttributeError: there is none.
+        """
+        holder, _, name = target.rpartition(".")
+        module = self.get_submodule(holder)
+        found: Array | None = vars(module).get(name) if name in module._buffer_names else None
+        if found is None:
+            raise AttributeError(f"{self.label()}: expected the name of a buffer, got {target!r}")
+        return found
+
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call `fn` with every module, those below first and this one last: to initialise them, for one."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules held directly, with their names, in definition order."""
@@ -209,34 +311,43 @@ class Module:
         for name, child in self.named_children():
             yield from child._walk(_join(prefix, name))
 
-    def _named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        for prefix, module in self._walk():
+    def _named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
+        for path, module in self._walk(prefix) if recurse else [(prefix, self)]:
             for name, value in vars(module).items():
                 if isinstance(value, Parameter):
-                    yield _join(prefix, name), value
+                    yield _join(path, name), value
 
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Every parameter once, with its dotted name, in definition order."""
+    def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter once, with its dotted name, in definition order.
+
+        Args:
+            prefix: what the names begin with.
+            recurse: False gives only the parameters that this module holds itself.
+        """
         seen: set[int] = set()
-        for name, parameter in self._named_parameters():
+        for name, parameter in self._named_parameters(prefix, recurse):
             if id(parameter) not in seen:
                 seen.add(id(parameter))
                 yield name, parameter
 
-    def parameters(self) -> Iterator[Parameter]:
-        """Every parameter once, in definition order."""
-        return (parameter for _, parameter in self.named_parameters())
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Every parameter once, in definition order; without `recurse` only this module's own."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self) -> Iterator[tuple[str, Array]]:
-        """Every buffer with its dotted name."""
-        for prefix, module in self._walk():
+    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Array]]:
+        """Every buffer with its dotted name; prefix and recurse as in `named_parameters`."""
+        for path, module in self._walk(prefix) if recurse else [(prefix, self)]:
             for name in module._buffer_names:
                 if (values := getattr(module, name)) is not None:
-                    yield _join(prefix, name), values
+                    yield _join(path, name), values
 
-    def buffers(self) -> Iterator[Array]:
-        """Every buffer."""
-        return (values for _, values in self.named_buffers())
+    def buffers(self, recurse: bool = True) -> Iterator[Array]:
+        """Every buffer; without `recurse` only this module's own."""
+        return (values for _, values in self.named_buffers(recurse=recurse))
+
+    def _saved_names(self) -> list[str]:
+        """The buffers that `state_dict` holds."""
+        return [name for name in self._buffer_names if name not in self._unsaved_names]
 
     def named_generators(self) -> Iterator[tuple[str, np.random.Generator]]:
         """Random generators that modules hold for themselves (`Dropout(rng=…)`), with dotted names."""
@@ -255,7 +366,7 @@ class Module:
         state: dict[str, Array] = {}
         for prefix, module in self._walk():
             own = {name: value.data for name, value in vars(module).items() if isinstance(value, Parameter)}
-            own |= {name: getattr(module, name) for name in module._buffer_names}
+            own |= {name: getattr(module, name) for name in module._saved_names()}
             state |= {
                 _join(prefix, name): to_host(values.copy())
                 for name, values in own.items()
@@ -274,7 +385,12 @@ class Module:
             StateDictError: it lists every missing, unexpected or misshapen name; nothing was changed.
         """
         targets: dict[str, Array] = {name: p.data for name, p in self._named_parameters()}
-        targets |= dict(self.named_buffers())
+        for prefix, module in self._walk():
+            targets |= {
+                _join(prefix, name): values
+                for name in module._saved_names()
+                if (values := getattr(module, name)) is not None
+            }
         given: Any = state_dict
         if not isinstance(given, Mapping):
             kind = type(given).__name__
@@ -335,10 +451,16 @@ class Module:
             for module, training, remembering, memory in kept:
                 module.training, module._remembering, module._memory = training, remembering, memory
 
-    def zero_grad(self) -> None:
-        """Forget every parameter's gradient."""
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Freeze all parameters here and below (with False), or let them collect gradients again."""
         for parameter in self.parameters():
-            parameter.zero_grad()
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget every parameter's gradient, or with False make it 0."""
+        for parameter in self.parameters():
+            parameter.zero_grad(set_to_none)
 
     def to(self, target: DTypeLike | Device) -> Self:
         """Convert parameters and floating buffers to a dtype, or move all of them to a device.
@@ -374,6 +496,14 @@ class Module:
         """Convert to float32."""
         return self.to(np.float32)
 
+    def cpu(self) -> Self:
+        """Move to the host."""
+        return self.to("cpu")
+
+    def cuda(self) -> Self:
+        """Move to the GPU."""
+        return self.to("cuda")
+
     # ---------------------------------------------------------------- how it looks
 
     def extra_repr(self) -> str:
@@ -408,6 +538,30 @@ def _fits(shape: tuple[int, ...], expected: tuple[int | str, ...]) -> bool:
     return len(given) == len(sizes) and all(
         isinstance(size, str) or size == has for size, has in zip(sizes, given, strict=True)
     )
+
+
+def _named(expected: tuple[int | str, ...]) -> str:
+    """A shape as messages have it."""
+    return f"({', '.join(map(str, expected))}{',' if len(expected) == 1 else ''})"
+
+
+def check_free(holder: Module, name: Any, instead_of: type | None = None) -> str:
+    """Refuse what cannot be the name of a parameter or module in this holder, unless one is there to replace.
+
+    Raises:
+        TypeError: no string.
+        KeyError: empty, with a dot, or an attribute of the holder already.
+    """
+    who = type(holder).__name__
+    if not isinstance(name, str):
+        raise TypeError(f"{who}: expected names of modules as strings, got {name!r}")
+    there = vars(holder).get(name, ...)
+    replaceable = instead_of is not None and (there is None or isinstance(there, instead_of))
+    taken = hasattr(holder, name) and not replaceable
+    if not name or "." in name or taken:
+        why = "which is taken" if name and "." not in name else "got that"
+        raise KeyError(f"{who}: expected a name that is free, without a dot and not empty: {name!r}, {why}")
+    return name
 
 
 def _as_array(values: Any) -> Array:

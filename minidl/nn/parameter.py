@@ -62,6 +62,20 @@ class Parameter:
         """How many numbers `data` holds."""
         return self.data.size
 
+    @property
+    def ndim(self) -> int:
+        """How many dimensions `data` has."""
+        return self.data.ndim
+
+    def numel(self) -> int:
+        """How many numbers `data` holds, as PyTorch calls it."""
+        return self.size
+
+    def requires_grad_(self, requires_grad: bool = True) -> Parameter:
+        """Freeze the parameter (with False), or let it collect gradients again."""
+        self.requires_grad = requires_grad
+        return self
+
     def astype(self, dtype: DTypeLike) -> Array:
         """The values in `dtype`: `data` itself where it already has it, else a converted copy."""
         return self.data.astype(dtype, copy=False)
@@ -89,9 +103,13 @@ class Parameter:
         total: Any = gradient if self.grad is None else self.grad + gradient
         self.grad = total.astype(self.data.dtype, copy=self.grad is None and not fresh)
 
-    def zero_grad(self) -> None:
-        """Forget the gradient."""
-        self.grad = None
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradient, or with False make it 0, where there is one.
+
+        A parameter without a gradient is passed by in a step; with one of 0 it still decays and coasts.
+        """
+        dense = self.grad is not None and not isinstance(self.grad, RowSparse)
+        self.grad = np.zeros_like(self.data) if dense and not set_to_none else None
 
     def to(self, target: DTypeLike | Device) -> None:
         """Convert values and gradient to float32 or float64, or move them to a device, in this same object.

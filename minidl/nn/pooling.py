@@ -30,12 +30,14 @@ class _Pool2d(Module):
         for pad, kernel in zip(self.padding, self.kernel_size, strict=True):
             check_padding(name, pad, kernel, padding, kernel_size)
 
-    def _check_fits(self, x: Array) -> None:
-        self.check_input(x, "N", "C", "H", "W")
+    def _checked(self, x: Array) -> Array:
+        """A batch of images, of which one alone may be given, that windows fit into."""
+        x = self.check_batch(x, "N", "C", "H", "W")
         if x.shape != self._fitting:  # the same few shapes come at every step
             window = (self.kernel_size, self.stride, self.padding, self.dilation)
             _check_window(self.label(), x.shape, *window, self.ceil_mode)
             self._fitting = x.shape
+        return x
 
 
 def check_padding(name: str, pad: int, kernel: int, padding: Size2d, kernel_size: Size2d) -> None:
@@ -83,8 +85,8 @@ class MaxPool2d(_Pool2d):
     reading order.
 
     Shape:
-        - input: (N, C, H, W)
-        - output: (N, C, OH, OW), OH = ⌊(H + 2·padding − dilation·(kh − 1) − 1) / stride⌋ + 1
+        - input: (N, C, H, W) or (C, H, W)
+        - output: (N, C, OH, OW) or (C, OH, OW), OH = ⌊(H + 2·padding − dilation·(kh − 1) − 1) / stride⌋ + 1
           (⌈…⌉ with `ceil_mode`)
 
     Args:
@@ -117,17 +119,20 @@ class MaxPool2d(_Pool2d):
         self.ceil_mode = ceil_mode
 
     def forward(self, x: Array) -> Array | tuple[Array, Array]:
-        self._check_fits(x)
+        x = self._checked(x)
         window = (self.kernel_size, self.stride, self.padding, self.dilation)
         y, winners = kernels.max_pool2d(x, *window, self.ceil_mode)
         self.remember(winners, x.shape, output=y)
-        return (y, winner_positions(winners, x.shape[3], *window)) if self.return_indices else y
+        if not self.return_indices:
+            return self.as_given(y)
+        return self.as_given(y), self.as_given(winner_positions(winners, x.shape[3], *window))
 
     def backward(self, dy: Array) -> Array:
         # dx[where the window's largest number was] += dy
         dy, winners, input_shape = self.recall(dy)
         window = (self.kernel_size, self.stride, self.padding, self.dilation)
-        return kernels.max_pool2d_input_grad(dy, winners, input_shape, *window, self.ceil_mode)
+        dx = kernels.max_pool2d_input_grad(dy, winners, input_shape, *window, self.ceil_mode)
+        return self.as_given(dx)
 
     def extra_repr(self) -> str:
         return (
@@ -140,8 +145,9 @@ class AvgPool2d(_Pool2d):
     """The mean of every window (LeCun et al. 1998).
 
     Shape:
-        - input: (N, C, H, W)
-        - output: (N, C, OH, OW), OH = ⌊(H + 2·padding − kh) / stride⌋ + 1 (⌈…⌉ with `ceil_mode`)
+        - input: (N, C, H, W) or (C, H, W)
+        - output: (N, C, OH, OW) or (C, OH, OW),
+          OH = ⌊(H + 2·padding − kh) / stride⌋ + 1 (⌈…⌉ with `ceil_mode`)
 
     Args:
         kernel_size: cells of a window, one number or (kh, kw).
@@ -176,15 +182,15 @@ class AvgPool2d(_Pool2d):
         self.divisor_override = divisor_override
 
     def forward(self, x: Array) -> Array:
-        self._check_fits(x)
+        x = self._checked(x)
         y = kernels.avg_pool2d(x, *self._how())
         self.remember(x.shape, output=y)
-        return y
+        return self.as_given(y)
 
     def backward(self, dy: Array) -> Array:
         # dx = dy / cells, for every cell of the window
         dy, input_shape = self.recall(dy)
-        return kernels.avg_pool2d_input_grad(dy, input_shape, *self._how())
+        return self.as_given(kernels.avg_pool2d_input_grad(dy, input_shape, *self._how()))
 
     def _how(self) -> tuple[Pair, Pair, Pair, bool, bool, int | None]:
         window = (self.kernel_size, self.stride, self.padding)

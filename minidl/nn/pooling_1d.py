@@ -13,7 +13,7 @@ from minidl.kernels.pooling import winner_positions
 from minidl.nn.module import Module
 from minidl.nn.pooling import check_padding, steps_over
 
-__all__ = ["AvgPool1d", "MaxPool1d"]
+__all__ = ["AvgPool1d", "MaxPool1d", "Size1d", "one_size"]
 
 Size1d: TypeAlias = int | Sequence[int]
 """One number, or a sequence of one, as PyTorch takes it."""
@@ -30,14 +30,14 @@ class _Pool1d(Module):
 
     def _set_window(self, kernel_size: Size1d, stride: Size1d | None, padding: Size1d) -> None:
         name = type(self).__name__
-        self.kernel_size = _single(kernel_size, f"{name}: kernel_size", 1)
-        self.stride = self.kernel_size if stride is None else _single(stride, f"{name}: stride", 1)
-        self.padding = _single(padding, f"{name}: padding", 0)
+        self.kernel_size = one_size(kernel_size, f"{name}: kernel_size", 1)
+        self.stride = self.kernel_size if stride is None else one_size(stride, f"{name}: stride", 1)
+        self.padding = one_size(padding, f"{name}: padding", 0)
         check_padding(name, self.padding, self.kernel_size, padding, kernel_size)
 
     def _as_image(self, x: Array) -> Array:
-        """(N, C, L) → (N, C, 1, L), if that is what x is and a window fits."""
-        self.check_input(x, "N", "C", "L")
+        """(N, C, L) or (C, L) → (N, C, 1, L), if that is what x is and a window fits."""
+        x = self.check_batch(x, "N", "C", "L")
         size, span = x.shape[2], self.dilation * (self.kernel_size - 1) + 1
         how = (self.stride, self.padding, self.dilation)
         if output_size(size, self.kernel_size, *how, self.ceil_mode) < 1:
@@ -57,7 +57,12 @@ class _Pool1d(Module):
         return (1, self.kernel_size), (1, self.stride), (0, self.padding), (1, self.dilation)
 
 
-def _single(value: Size1d, name: str, least: int) -> int:
+def one_size(value: Size1d, name: str, least: int) -> int:
+    """The number that a user may have put into a sequence.
+
+    Raises:
+        ValueError: no whole number, or one below `least`.
+    """
     one = value[0] if isinstance(value, tuple | list) and len(value) == 1 else value
     return whole(one, name, least)  # type: ignore[arg-type]
 
@@ -68,8 +73,8 @@ class MaxPool1d(_Pool1d):
     The padding counts as −∞. The gradient goes to the number that won; among equals the first.
 
     Shape:
-        - input: (N, C, L)
-        - output: (N, C, OL), OL = ⌊(L + 2·padding − dilation·(k − 1) − 1) / stride⌋ + 1
+        - input: (N, C, L) or (C, L)
+        - output: (N, C, OL) or (C, OL), OL = ⌊(L + 2·padding − dilation·(k − 1) − 1) / stride⌋ + 1
           (⌈…⌉ with `ceil_mode`)
 
     Args:
@@ -97,7 +102,7 @@ class MaxPool1d(_Pool1d):
         ceil_mode: bool = False,
     ) -> None:
         self._set_window(kernel_size, stride, padding)
-        self.dilation = _single(dilation, "MaxPool1d: dilation", 1)
+        self.dilation = one_size(dilation, "MaxPool1d: dilation", 1)
         self.return_indices = return_indices
         self.ceil_mode = ceil_mode
 
@@ -107,14 +112,16 @@ class MaxPool1d(_Pool1d):
         y = maxima[:, :, 0]  # (N, C, OL)
         self.remember(winners, image.shape, output=y)
         if not self.return_indices:
-            return y
-        return y, winner_positions(winners, x.shape[2], *self._window())[:, :, 0]  # (N, C, OL)
+            return self.as_given(y)
+        positions = winner_positions(winners, image.shape[3], *self._window())[:, :, 0]  # (N, C, OL)
+        return self.as_given(y), self.as_given(positions)
 
     def backward(self, dy: Array) -> Array:
         # dx[where the window's largest number was] += dy
         dy, winners, shape = self.recall(dy)
         how = (*self._window(), self.ceil_mode)
-        return kernels.max_pool2d_input_grad(dy[:, :, None], winners, shape, *how)[:, :, 0]  # (N, C, L)
+        dx = kernels.max_pool2d_input_grad(dy[:, :, None], winners, shape, *how)[:, :, 0]  # (N, C, L)
+        return self.as_given(dx)
 
     def extra_repr(self) -> str:
         return (
@@ -127,8 +134,8 @@ class AvgPool1d(_Pool1d):
     """The mean of every window of a sequence: `AvgPool2d` of one row.
 
     Shape:
-        - input: (N, C, L)
-        - output: (N, C, OL), OL = ⌊(L + 2·padding − k) / stride⌋ + 1 (⌈…⌉ with `ceil_mode`)
+        - input: (N, C, L) or (C, L)
+        - output: (N, C, OL) or (C, OL), OL = ⌊(L + 2·padding − k) / stride⌋ + 1 (⌈…⌉ with `ceil_mode`)
 
     Args:
         kernel_size: k, numbers of a window.
@@ -160,12 +167,13 @@ class AvgPool1d(_Pool1d):
         image = self._as_image(x)  # (N, C, 1, L)
         y = kernels.avg_pool2d(image, *self._how())[:, :, 0]  # (N, C, OL)
         self.remember(image.shape, output=y)
-        return y
+        return self.as_given(y)
 
     def backward(self, dy: Array) -> Array:
         # dx = dy / cells, for every cell of the window
         dy, shape = self.recall(dy)
-        return kernels.avg_pool2d_input_grad(dy[:, :, None], shape, *self._how())[:, :, 0]  # (N, C, L)
+        dx = kernels.avg_pool2d_input_grad(dy[:, :, None], shape, *self._how())[:, :, 0]  # (N, C, L)
+        return self.as_given(dx)
 
     def _how(self) -> tuple[Pair, Pair, Pair, bool, bool, None]:
         kernel_size, stride, padding, _ = self._window()

@@ -1,4 +1,4 @@
-"""Upsampling: images of another size, each new pixel read from the old ones near its place."""
+"""Upsampling: images and signals of another size, each new pixel read from the old ones near its place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from minidl.array import Array, place_of
 from minidl.errors import ShapeError
-from minidl.kernels.geometry import Pair, whole
+from minidl.kernels.geometry import whole
 from minidl.nn.module import Module
 
 __all__ = ["Upsample"]
@@ -18,7 +18,8 @@ __all__ = ["Upsample"]
 Taps: TypeAlias = list[tuple[Array, Array | None]]
 """How a row is made of another: `y = Σ weights · x[places]`, weights None where all are 1."""
 
-MODES = ("nearest", "nearest-exact", "bilinear")
+MODES = ("nearest", "nearest-exact", "linear", "bilinear")
+MIXING = MODES[2:]
 
 
 class Upsample(Module):
@@ -29,16 +30,18 @@ class Upsample(Module):
     around i·(H − 1)/(OH − 1), in proportion to how near they are. A and B are nearly all zeros, so no product
     with them is ever taken.
 
+    Signals (N, C, L) are images of one row, and what is `bilinear` for images is `linear` for them.
+
     Shape:
-        - input: (N, C, H, W)
-        - output: (N, C, OH, OW), `size`, or OH = ⌊H · scale_factor⌋
+        - input: (N, C, H, W) or (N, C, L)
+        - output: (N, C, OH, OW) or (N, C, OL), `size`, or OH = ⌊H · scale_factor⌋
 
     Args:
-        size: one number or (OH, OW).
+        size: one number or (OH, OW), of signals (OL,).
         scale_factor: how many times larger, one number or one each for height and width; in place of `size`.
-        mode: `nearest`, `nearest-exact` or `bilinear`.
-        align_corners: of `bilinear`: True lets the corner pixels' middles lie on each other, not the images'
-            corners. False unless told.
+        mode: `nearest`, `nearest-exact`, `bilinear` of images or `linear` of signals.
+        align_corners: of `bilinear` and `linear`: True lets the corner pixels' middles lie on each other, not
+            the images' corners. False unless told.
         recompute_scale_factor: True takes OH/H in place of a `scale_factor` that gave no whole number.
 
     Raises:
@@ -47,8 +50,8 @@ class Upsample(Module):
         ShapeError: an input of another rank, or without pixels before or after.
     """
 
-    size: int | Pair | None
-    scale_factor: float | tuple[float, float] | None
+    size: int | tuple[int, ...] | None
+    scale_factor: float | tuple[float, ...] | None
     mode: str
     align_corners: bool | None
     recompute_scale_factor: bool | None
@@ -69,8 +72,10 @@ class Upsample(Module):
             )
         if mode not in MODES:
             raise ValueError(f"Upsample: expected mode {', '.join(MODES)}, got {mode!r}")
-        if align_corners is not None and mode != "bilinear":
-            raise ValueError(f"Upsample: expected align_corners with mode='bilinear' only, got mode={mode!r}")
+        if align_corners is not None and mode not in MIXING:
+            raise ValueError(
+                f"Upsample: expected align_corners with mode='bilinear' or 'linear' only, got mode={mode!r}"
+            )
         if recompute_scale_factor and size is not None:
             raise ValueError("Upsample: expected recompute_scale_factor with a scale_factor only, got a size")
         self.size = None if size is None else _one_or_two(size, "size")
@@ -80,16 +85,23 @@ class Upsample(Module):
         self.recompute_scale_factor = recompute_scale_factor
 
     def forward(self, x: Array) -> Array:
-        self.check_input(x, "N", "C", "H", "W")
+        either = self.mode not in MIXING and getattr(x, "ndim", 4) == 3
+        self.check_input(x, "N", "C", *(("L",) if either or self.mode == "linear" else ("H", "W")))
         (rows, columns), way_back = self._taps(x)
-        y = _mix(_mix(x, columns, -1), rows, -2)  # (N, C, H, OW), (N, C, OH, OW)
+        image = x if x.ndim == 4 else x[:, :, None]  # (N, C, 1, L)
+        y = _mix(_mix(image, columns, -1), rows, -2)  # (N, C, H, OW), (N, C, OH, OW)
+        if x.ndim == 3:
+            y = y[:, :, 0]  # (N, C, OL)
         self.remember(way_back, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = Aᵀ dy B
         dy, (rows, columns) = self.recall(dy)
-        return _mix(_mix(dy, rows, -2), columns, -1)  # (N, C, H, OW), (N, C, H, W)
+        signal = dy.ndim == 3
+        dy = dy[:, :, None] if signal else dy  # (N, C, 1, OL)
+        dx = _mix(_mix(dy, rows, -2), columns, -1)  # (N, C, H, OW), (N, C, H, W)
+        return dx[:, :, 0] if signal else dx
 
     def _taps(self, x: Array) -> tuple[list[Taps], list[Taps]]:
         """A and B, and their transposes, where x is and in its dtype."""
@@ -101,20 +113,28 @@ class Upsample(Module):
                 for have, want, step in zip(x.shape[2:], sizes, steps, strict=True)
             ]
             back = [_transposed(*matrix, have) for matrix, have in zip(matrices, x.shape[2:], strict=True)]
+            if x.ndim == 3:  # the one row stays as it is
+                row = np.zeros((1, 1), np.intp), np.ones((1, 1))
+                matrices, back = [row, *matrices], [row, *back]
             self._plan = key, [_taps(*m, x) for m in matrices], [_taps(*m, x) for m in back]
         return self._plan[1], self._plan[2]
 
     def _sizes_and_steps(self, shape: tuple[int, ...]) -> tuple[list[int], list[float]]:
-        """Height and width of the output, and how many old pixels a step from one new one to the next is."""
+        """The output's size along each axis, and how many old pixels a step from new one to new one is."""
+        given: Any = self.size if self.scale_factor is None else self.scale_factor
+        axes = len(shape) - 2
+        if isinstance(given, tuple) and len(given) != axes:
+            letters = ("N, C, L", "N, C, H, W")[len(given) - 1]
+            raise ShapeError(f"{self.label()}: expected an input ({letters}) for {given}, got {shape}")
+        factors = given if isinstance(given, tuple) else (given,) * axes
         if self.scale_factor is None:
-            sizes: list[int] = list(_two(self.size))
+            sizes: list[int] = list(factors)
         else:
-            factors = _two(self.scale_factor)
             sizes = [math.floor(have * factor) for have, factor in zip(shape[2:], factors, strict=True)]
         if min(*shape[2:], *sizes) < 1:
             raise ShapeError(
-                f"{self.label()}: expected an input (N, C, H, W) with pixels, before and after, got {shape}, "
-                f"of which {sizes[0]}×{sizes[1]} would be left"
+                f"{self.label()}: expected an input with pixels, before and after, got {shape}, "
+                f"of which {'×'.join(map(str, sizes))} would be left"
             )
         if self.scale_factor is None or self.recompute_scale_factor:
             return sizes, [have / want for have, want in zip(shape[2:], sizes, strict=True)]
@@ -144,7 +164,7 @@ def _matrix(have: int, want: int, step: float, mode: str, align_corners: bool) -
     at = np.arange(want)
     if (want == have and mode != "nearest-exact") or (want == 2 * have and mode == "nearest"):
         step = have / want  # as in PyTorch, whatever the factor was
-    if mode == "bilinear":
+    if mode in MIXING:
         if align_corners:
             source = at * ((have - 1) / max(1, want - 1))
         else:
@@ -190,11 +210,6 @@ def _taps(places: Array, weights: Array, x: Array) -> Taps:
     ]
 
 
-def _two(value: Any) -> tuple[Any, Any]:
-    """One for height and width, or each its own."""
-    return value if isinstance(value, tuple) else (value, value)
-
-
 def _one_or_two(value: Any, name: str) -> Any:
     """A size, or a factor as a float; of a list a tuple.
 
@@ -208,6 +223,6 @@ def _one_or_two(value: Any, name: str) -> Any:
         made = tuple(map(float, values))
     else:
         raise ValueError(f"Upsample: expected a scale_factor above 0, got {value!r}")
-    if isinstance(value, tuple | list) and len(values) != 2:
+    if len(values) not in (1, 2):
         raise ValueError(f"Upsample: expected one {name} or a pair of them, got {value!r}")
     return made if isinstance(value, tuple | list) else made[0]

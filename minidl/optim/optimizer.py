@@ -184,11 +184,11 @@ class Optimizer:
                 due.append((parameter, theta, g.coalesce() if isinstance(g, RowSparse) else g, group))
         return due
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or with False make them 0."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                parameter.zero_grad()
+                parameter.zero_grad(set_to_none)
 
     # ---------------------------------------------------------------- saving and loading
 

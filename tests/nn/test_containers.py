@@ -183,7 +183,9 @@ NUMBERED = [  # (what is wrong, the method, the text in it, what stands there in
 TAKEN_EARLY = "            setattr(self, name, module)\n            if not isinstance(module, Module):"
 BUGS = [
     *(Bug(name, containers._Numbered, *where) for name, *where in NUMBERED),
-    Bug("names of attributes", containers, "_check_name", "or hasattr(holder, name)", ""),
+    Bug(
+        "names of attributes", containers, "check_free", "hasattr(holder, name) and not replaceable", "False"
+    ),
     Bug("an update that stops half-way", nn.ModuleDict, "update", TAKEN_EARLY[40:], TAKEN_EARLY),
     Bug("deleting what is no module", nn.ModuleDict, "__delitem__", "if key not in self:", "if False:"),
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -168,3 +170,16 @@ def test_a_vector_is_no_matrix(fill):
 def test_the_new_initialisers_keep_the_dtype():
     for fill in (init.trunc_normal_, init.eye_, init.orthogonal_, lambda p: init.sparse_(p, 0.5)):
         assert fill(of_shape(3, 4, dtype=np.float32)).data.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", [*(n for n in init.__all__ if n.endswith("_")), "skipped draws"])
+def test_the_array_of_a_parameter_is_filled_like_the_parameter(name):
+    how = {"constant_": {"val": 3.0}, "sparse_": {"sparsity": 0.4}}.get(name, {})
+    fill = init.normal_ if name == "skipped draws" else getattr(init, name)
+    shape = (4, 3, 3) if name == "dirac_" else (4, 3)
+    random = "rng" in inspect.signature(fill).parameters
+    whole, inner = (nn.Parameter(np.full(shape, np.nan)) for _ in range(2))
+    with init.no_draws() if name == "skipped draws" else nullcontext():
+        for target in (whole, inner.data):
+            assert fill(target, **how, **({"rng": np.random.default_rng(0)} if random else {})) is target
+    np.testing.assert_array_equal(inner.data, whole.data)

@@ -272,3 +272,116 @@ class TestSequential:
         np.testing.assert_array_equal(y, x)
         assert not np.shares_memory(y, x)
         assert not np.shares_memory(dx, x)
+
+
+def tree():
+    return nn.Sequential({"body": nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), "head": nn.Linear(3, 1)})
+
+
+def test_apply_reaches_children_before_their_holder_and_returns_the_module():
+    model, seen = tree(), []
+    assert model.apply(lambda module: seen.append(type(module).__name__)) is model
+    assert seen == ["Linear", "BatchNorm1d", "Sequential", "Linear", "Sequential"]
+
+
+def test_modules_parameters_and_buffers_are_found_by_dotted_names():
+    model = tree()
+    assert model.get_submodule("") is model
+    assert model.get_submodule("body.0") is model.body[0]
+    assert model.get_parameter("body.0.weight") is model.body[0].weight
+    assert model.head.get_parameter("bias") is model.head.bias
+    assert model.get_buffer("body.1.running_mean") is model.body[1].running_mean
+
+
+@pytest.mark.parametrize(
+    ("find", "name", "kind"),
+    [
+        ("get_submodule", "body.7", "module"),
+        ("get_submodule", "head.weight", "module"),
+        ("get_submodule", "body..0", "module"),
+        ("get_parameter", "head", "parameter"),
+        ("get_parameter", "body.1.running_mean", "parameter"),
+        ("get_parameter", "tail.weight", "module"),
+        ("get_buffer", "head.weight", "buffer"),
+        ("get_buffer", "body.1.forward", "buffer"),
+    ],
+)
+def test_a_name_that_is_not_there_is_named(find, name, kind):
+    with pytest.raises(AttributeError, match=f"expected the name of a {kind}, got "):
+        getattr(tree(), find)(name)
+
+
+def test_modules_and_parameters_may_get_names_that_are_computed():
+    model = nn.Module()
+    for i in range(2):
+        model.add_module(f"layer{i}", nn.Linear(2, 2, bias=False))
+    model.register_parameter("scale", nn.Parameter(np.ones(2)))
+    model.register_parameter("shift", None)
+    assert [name for name, _ in model.named_parameters()] == ["scale", "layer0.weight", "layer1.weight"]
+    assert model.shift is None
+    model.add_module("layer1", nn.ReLU())
+    model.register_parameter("shift", model.scale)
+    assert isinstance(model.layer1, nn.ReLU)
+    assert "shift" in model.state_dict()
+
+
+def test_names_and_things_that_cannot_be_held_are_refused():
+    model = tree()
+    for name in ("", "a.b", "forward", "training"):
+        with pytest.raises(KeyError, match="expected a name that is free"):
+            model.add_module(name, nn.ReLU())
+        with pytest.raises(KeyError, match="expected a name that is free"):
+            model.register_parameter(name, nn.Parameter(np.ones(2)))
+    with pytest.raises(KeyError, match="which is taken"):
+        model.head.add_module("weight", nn.ReLU())
+    with pytest.raises(TypeError, match="expected names of modules as strings, got 3"):
+        model.add_module(3, nn.ReLU())
+    with pytest.raises(TypeError, match="expected a Module, got Parameter"):
+        model.add_module("more", model.head.weight)
+    with pytest.raises(TypeError, match="expected a Parameter, got ndarray"):
+        model.register_parameter("more", np.ones(2))
+    assert not hasattr(model, "more")
+
+
+def test_requires_grad_freezes_all_below_and_thaws():
+    model = tree()
+    assert model.body.requires_grad_(False) is model.body
+    assert [p.requires_grad for p in model.parameters()] == [False] * 4 + [True] * 2
+    model.requires_grad_()
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_zero_grad_can_leave_zeros():
+    model = tree()
+    model.head.weight.grad = np.full((1, 3), np.nan, np.float32)
+    model.zero_grad(set_to_none=False)
+    np.testing.assert_array_equal(model.head.weight.grad, np.zeros((1, 3), np.float32))
+    assert model.head.bias.grad is None
+    model.zero_grad()
+    assert model.head.weight.grad is None
+
+
+def test_parameters_and_buffers_of_one_module_alone_and_with_a_prefix():
+    model = tree()
+    assert list(model.parameters(recurse=False)) == list(model.buffers(recurse=False)) == []
+    assert [name for name, _ in model.head.named_parameters("m", recurse=False)] == ["m.weight", "m.bias"]
+    names = [name for name, _ in model.named_buffers("m")]
+    assert names == ["m.body.1.running_mean", "m.body.1.running_var", "m.body.1.num_batches_tracked"]
+    assert len(list(model.body[1].buffers(recurse=False))) == 3
+
+
+def test_a_buffer_that_can_be_worked_out_again_is_not_saved_but_converted():
+    model = nn.Sequential(nn.Linear(2, 3))
+    model.register_buffer("table", np.ones(3, np.float32), persistent=False)
+    assert list(model.state_dict()) == ["0.weight", "0.bias"]
+    model.load_state_dict(model.state_dict())
+    with pytest.raises(StateDictError, match="unexpected: table"):
+        model.load_state_dict({**model.state_dict(), "table": np.zeros(3)})
+    assert model.double().table.dtype == np.float64
+    assert [name for name, _ in model.named_buffers()] == ["table"]
+
+
+def test_cpu_is_where_a_module_comes_back_to():
+    model = tree().to("sim")
+    assert model.cpu() is model
+    assert isinstance(model.head.weight.data, np.ndarray)

@@ -152,3 +152,27 @@ def test_no_images_leave_the_running_statistics_alone():
     assert layer(np.ones((0, 3, 2, 2))).shape == (0, 3, 2, 2)
     np.testing.assert_array_equal(layer.running_mean, np.zeros(3))
     np.testing.assert_array_equal(layer.running_var, np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **how: nn.BatchNorm1d(4, **how),
+        lambda **how: nn.BatchNorm2d(4, **how),
+        lambda **how: nn.InstanceNorm2d(4, affine=True, **how),
+        lambda **how: nn.GroupNorm(2, 4, **how),
+    ],
+    ids=["BatchNorm1d", "BatchNorm2d", "InstanceNorm2d", "GroupNorm"],
+)
+def test_beta_alone_can_be_left_out(make):
+    layer, whole = make(bias=False), make()
+    assert layer.bias is None
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+    assert "bias=False" in repr(layer)
+    x = np.random.default_rng(0).standard_normal((3, 4) if "1d" in repr(layer) else (3, 4, 5, 2))
+    dy = np.random.default_rng(1).standard_normal(x.shape)
+    for module in (layer, whole):
+        module.weight.data[...] = [0.5, 2, -1, 3]
+    np.testing.assert_array_equal(layer(x), whole(x))
+    np.testing.assert_array_equal(layer.backward(dy), whole.backward(dy))
+    np.testing.assert_array_equal(layer.weight.grad, whole.weight.grad)

@@ -69,3 +69,15 @@ def test_two_parameters_of_one_layer_and_its_input_share_no_gradient():
     dx = layer.backward(dy)
     arrays = [layer.weight.grad, layer.bias.grad, dx, dy]
     assert not any(np.shares_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
+
+
+def test_a_parameter_counts_its_numbers_and_dimensions():
+    parameter = nn.Parameter(np.zeros((2, 3, 4)))
+    assert (parameter.numel(), parameter.size, parameter.ndim) == (24, 24, 3)
+
+
+def test_requires_grad_returns_the_parameter():
+    parameter = nn.Parameter(np.zeros(2))
+    assert parameter.requires_grad_(False) is parameter
+    assert not parameter.requires_grad
+    assert parameter.requires_grad_().requires_grad

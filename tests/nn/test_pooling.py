@@ -77,7 +77,7 @@ def test_a_dilated_window_that_steps_over_the_sequence_is_refused():
         nn.MaxPool1d(2, 1, padding=1, dilation=5)(np.ones((1, 1, 4)))
 
 
-@pytest.mark.parametrize("wrong", [0, None, (2,), 2.5])
+@pytest.mark.parametrize("wrong", [0, None, (2, 3), (0,), 2.5])
 def test_wrong_adaptive_sizes_of_sequences_are_named(wrong):
     with pytest.raises(ValueError, match="AdaptiveAvgPool1d: output_size: expected"):
         nn.AdaptiveAvgPool1d(wrong)

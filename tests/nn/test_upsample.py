@@ -20,8 +20,8 @@ from minidl.errors import ShapeError
         ({"scale_factor": (2, -1)}, r"a scale_factor above 0, got \(2, -1\)"),
         ({"scale_factor": "2"}, "a scale_factor above 0, got '2'"),
         ({"scale_factor": float("nan")}, "a scale_factor above 0, got nan"),
-        ({"size": 3, "mode": "bicubic"}, "mode nearest, nearest-exact, bilinear, got 'bicubic'"),
-        ({"size": 3, "align_corners": False}, "align_corners with mode='bilinear' only, got mode='nearest'"),
+        ({"size": 3, "mode": "bicubic"}, "mode nearest, nearest-exact, linear, bilinear, got 'bicubic'"),
+        ({"size": 3, "align_corners": False}, "mode='bilinear' or 'linear' only, got mode='nearest'"),
         ({"size": 3, "recompute_scale_factor": True}, "recompute_scale_factor with a scale_factor only"),
     ],
 )
@@ -125,3 +125,32 @@ def test_borders_of_any_width_are_pytorchs(name):
         ty.backward(torch.tensor(dy))
         np.testing.assert_allclose(ours.backward(dy), tx.grad.numpy(), rtol=1e-12, atol=1e-14)
     assert refused < 55
+
+
+def test_signals_are_images_of_one_row():
+    x = np.random.default_rng(0).standard_normal((2, 3, 5))
+    for mode, of_images in (
+        ("nearest", "nearest"),
+        ("nearest-exact", "nearest-exact"),
+        ("linear", "bilinear"),
+    ):
+        signal, image = nn.Upsample(8, mode=mode), nn.Upsample((1, 8), mode=of_images)
+        y = signal(x)
+        np.testing.assert_array_equal(y, image(x[:, :, None])[:, :, 0], strict=True)
+        dy = np.random.default_rng(1).standard_normal(y.shape)
+        np.testing.assert_array_equal(
+            signal.backward(dy), image.backward(dy[:, :, None])[:, :, 0], strict=True
+        )
+
+
+def test_one_layer_for_a_signal_and_an_image_of_the_same_size():
+    layer = nn.Upsample(scale_factor=2)
+    for _ in range(2):
+        assert layer(np.ones((1, 1, 4))).shape == (1, 1, 8)
+        assert layer(np.ones((1, 1, 1, 4))).shape == (1, 1, 2, 8)
+
+
+def test_linear_values_by_hand():
+    layer = nn.Upsample(scale_factor=2, mode="linear")
+    np.testing.assert_allclose(layer(np.array([[[1.0, 2, 4]]])), [[[1, 1.25, 1.75, 2.5, 3.5, 4]]])
+    np.testing.assert_allclose(layer.backward(np.ones((1, 1, 6))), [[[2, 2, 2]]])

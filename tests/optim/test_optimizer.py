@@ -378,3 +378,16 @@ def test_a_number_of_the_state_is_checked(bad):
     saved["state"][0]["mu_product"] = bad
     with pytest.raises(StateDictError, match="mu_product: expected"):
         optimizer.load_state_dict(saved)
+
+
+def test_zero_grad_can_leave_zeros_so_that_momentum_goes_on():
+    coasting, waiting = Parameter(np.ones(2)), Parameter(np.ones(2))
+    optimizer = minidl.optim.SGD([coasting, waiting], lr=0.1, momentum=0.5)
+    coasting.grad = waiting.grad = np.ones(2)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=False)
+    np.testing.assert_array_equal(coasting.grad, np.zeros(2))
+    waiting.grad = None
+    optimizer.step()
+    np.testing.assert_allclose(coasting.data, 1 - 0.1 - 0.05)
+    np.testing.assert_allclose(waiting.data, 1 - 0.1)
