@@ -159,10 +159,10 @@ PUBLIC = {
     "minidl.optim.swa_utils": "AveragedModel SWALR get_ema_avg_fn get_ema_multi_avg_fn get_swa_avg_fn "
     "get_swa_multi_avg_fn update_bn",
     "minidl.models": "AlexNet CifarResNet GoogLeNet GoogLeNetOutputs LeNet5 MLP MobileNetV2 Perceptron "
-    "ResNet VGG alexnet get_model googlenet list_models mobilenet_v2 model_for_images "
-    "plain20 plain32 plain56 resnet101 resnet152 resnet18 resnet20 resnet32 resnet34 "
-    "resnet50 resnet56 vgg11 vgg11_bn vgg11_cifar vgg13 vgg13_bn vgg16 vgg16_bn "
-    "vgg16_cifar vgg19 vgg19_bn",
+    "ResNet VGG alexnet freeze get_model googlenet list_models mobilenet_v2 model_for_images "
+    "parameter_groups plain20 plain32 plain56 replace_head resnet101 resnet152 resnet18 "
+    "resnet20 resnet32 resnet34 resnet50 resnet56 unfreeze vgg11 vgg11_bn vgg11_cifar vgg13 "
+    "vgg13_bn vgg16 vgg16_bn vgg16_cifar vgg19 vgg19_bn",
     "minidl.data": "ArrayDataset BatchDataset BatchSampler CIFAR10 CIFAR100 Categories ConcatDataset "
     "DataLoader Dataset FashionMNIST MNIST RandomSampler Sampler SequentialSampler "
     "Standardize Subset SubsetRandomSampler WeightedRandomSampler fetch make_blobs "

@@ -17,6 +17,7 @@ from minidl.models.resnet_cifar import (
     resnet32,
     resnet56,
 )
+from minidl.models.transfer import freeze, parameter_groups, replace_head, unfreeze
 from minidl.models.vgg import (
     VGG,
     vgg11,
@@ -43,14 +44,17 @@ __all__ = [
     "Perceptron",
     "ResNet",
     "alexnet",
+    "freeze",
     "get_model",
     "googlenet",
     "list_models",
     "mobilenet_v2",
     "model_for_images",
+    "parameter_groups",
     "plain20",
     "plain32",
     "plain56",
+    "replace_head",
     "resnet18",
     "resnet20",
     "resnet32",
@@ -59,6 +63,7 @@ __all__ = [
     "resnet56",
     "resnet101",
     "resnet152",
+    "unfreeze",
     "vgg11",
     "vgg11_bn",
     "vgg11_cifar",

@@ -151,7 +151,8 @@ class InceptionAux(Module):
         norm_layer: Norm | None = None,
         rng: Rng | None = None,
     ) -> None:
-        self._arguments = (in_channels, num_classes, dropout, width_mult, layer_name(norm_layer))
+        self.num_classes = num_classes
+        self._arguments = (in_channels, dropout, width_mult, layer_name(norm_layer))
         width, hidden = scaled(128, width_mult), scaled(1024, width_mult)
         self.pool = AdaptiveAvgPool2d(4)
         self.conv = Convolutions(norm_layer, rng)(in_channels, width, 1)
@@ -173,5 +174,8 @@ class InceptionAux(Module):
         return self.pool.backward(self.conv.backward(dy))  # (N, in_channels, H, W)
 
     def extra_repr(self) -> str:
-        names = ("in_channels", "num_classes", "dropout", "width_mult", "norm_layer")
-        return ", ".join(f"{name}={value}" for name, value in zip(names, self._arguments, strict=True))
+        in_channels, dropout, width_mult, norm_layer = self._arguments
+        return (
+            f"in_channels={in_channels}, num_classes={self.num_classes}, dropout={dropout}, "
+            f"width_mult={width_mult}, norm_layer={norm_layer}"
+        )

@@ -19,13 +19,18 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "InstanceNorm2d"]
 
 
 class _BatchNorm(Module):
-    """The formula, whatever the input's rank: channels are dimension 1, all others are averaged over."""
+    """The formula, whatever the input's rank: channels are dimension 1, all others are averaged over.
+
+    `holds_statistics = True` uses the running statistics in training too, and leaves them as they are: a
+    frozen layer of a network that goes on to learn.
+    """
 
     num_features: int
     eps: float
     momentum: float | None
     affine: bool
     track_running_stats: bool
+    holds_statistics: bool = False
     weight: Parameter | None  # γ (C,)
     bias: Parameter | None  # β (C,)
     running_mean: Array | None  # (C,)
@@ -59,7 +64,7 @@ class _BatchNorm(Module):
     def forward(self, x: Array) -> Array:
         x = self._checked(x)
         gamma, beta = self._affine(x.dtype)
-        of_batch = self.training or self.running_mean is None
+        of_batch = not self._fixed
         if of_batch:
             n = x.size // self.num_features
             if n < 1 + self.training:
@@ -85,6 +90,11 @@ class _BatchNorm(Module):
         dx, dgamma, dbeta = kernels.batch_norm_input_grad(dy, x, mean, var, gamma, self.eps, of_batch)
         self._collect(dgamma, dbeta)
         return dx
+
+    @property
+    def _fixed(self) -> bool:
+        """Whether the running statistics are used, and stay."""
+        return self.running_mean is not None and (self.holds_statistics or not self.training)
 
     def _affine(self, dtype: np.dtype[Any]) -> tuple[Array | None, Array | None]:
         """γ and β in this dtype; None for what is left out."""
@@ -220,7 +230,7 @@ class InstanceNorm2d(_BatchNorm):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias, dtype=dtype)
 
     def forward(self, x: Array) -> Array:
-        if not self.training and self.running_mean is not None:
+        if self._fixed:
             return super().forward(x)  # with the running statistics, as batch norm
         x = self._checked(x)
         n = x.shape[2] * x.shape[3]

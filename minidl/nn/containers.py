@@ -122,18 +122,28 @@ class Sequential(_Numbered):
     def backward(self, dy: Any) -> Any:
         # dx = (∂f₁/∂x)ᵀ … (∂fₙ/∂fₙ₋₁)ᵀ dy, taken from the right
         layers = list(self.children())
+        if not self._input_grad:
+            return self._backward_to_the_first_trained(layers, dy)
         for layer in reversed(layers):
-            if dy is None:  # what stands before the layer that meets the data: `no_input_grad`
-                layer.forget()
-            else:
-                dy = layer.backward(dy)  # eq. 4.5: each hands its gradient on
+            dy = layer.backward(dy)  # eq. 4.5: each hands its gradient on
         return dy if layers else dy.copy()
 
+    @staticmethod
+    def _backward_to_the_first_trained(layers: list[Module], dy: Any) -> Any:
+        """`no_input_grad`: what stands before the first layer that learns need not run back at all."""
+        trained = (any(p.requires_grad for p in layer.parameters()) for layer in layers)
+        first = next((place for place, learns in enumerate(trained) if learns), len(layers))
+        for layer in reversed(layers[first + 1 :]):
+            dy = layer.backward(dy)
+        for layer in layers[:first]:
+            layer.forget()
+        if first < len(layers):
+            with layers[first].no_input_grad():
+                dy = layers[first].backward(dy)
+        return None if first else dy
+
     def _data_layer(self) -> Module | None:
-        for layer in self:
-            if any(True for _ in layer.parameters()):
-                return layer._data_layer()
-        return None
+        return self if any(True for _ in self.parameters()) else None
 
     def _of(self, modules: list[Module]) -> Sequential:
         return Sequential(*modules)

@@ -122,8 +122,9 @@ class _Conv(Module):
         # dW = Σ_n dy · columnsᵀ    db = Σ dy    dx = fold(Wᵀ · dy)
         dy, x = self.recall(dy)
         dy, weight = _image(dy), _image(self.weight.astype(dy.dtype))
-        dW = kernels.conv2d_weight_grad(dy, x, weight.shape, *self._how)
-        self.weight.add_grad(dW.reshape(self.weight.shape), fresh=True)
+        if self.weight.requires_grad:
+            dW = kernels.conv2d_weight_grad(dy, x, weight.shape, *self._how)
+            self.weight.add_grad(dW.reshape(self.weight.shape), fresh=True)
         if self.bias is not None:
             self.bias.add_grad(kernels.sum_channels(dy), fresh=True)
         if not self._input_grad:

@@ -74,7 +74,8 @@ class Linear(Module):
         # dW = dyᵀ x    db = Σ dy    dx = dy W
         dy, x = self.recall(dy)
         dy, x2 = self._rows(dy), self._rows(x)  # (N, out), (N, in)
-        self.weight.add_grad(kernels.matmul(dy.T, x2), fresh=True)  # (out, in)  eq. 12.2
+        if self.weight.requires_grad:
+            self.weight.add_grad(kernels.matmul(dy.T, x2), fresh=True)  # (out, in)  eq. 12.2
         if self.bias is not None:
             self.bias.add_grad(kernels.sum_rows(dy), fresh=True)  # (out,)  eq. 12.3
         if not self._input_grad:

@@ -120,7 +120,8 @@ class Module:
 
         Nobody changes the data to lower the loss, so in training this gradient is computed and thrown
         away; PyTorch leaves it out unless `x.requires_grad` is set. Inside the block `backward` returns
-        None where that saves work (a network whose first layer with parameters is a Linear or a convolution).
+        None where that saves work: a network whose first layer with parameters is a Linear or a convolution,
+        and a Sequential that begins with frozen layers, which then do not run back at all.
         """
         layer = self._data_layer()
         if layer is None:

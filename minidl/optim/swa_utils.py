@@ -191,7 +191,7 @@ def update_bn(loader: Iterable[Any], model: Module, device: str | Device | None 
     """Measure the running statistics of all batch norms anew: those of averaged weights are nobody's average.
 
     One pass over the data in training mode, the plain mean of all batches; afterwards every module is in the
-    mode that it was in. A model without batch norms is left alone.
+    mode that it was in. A model without batch norms is left alone, and so is one that holds its statistics.
 
     Args:
         loader: batches, or tuples that begin with the model's input.
@@ -199,6 +199,7 @@ def update_bn(loader: Iterable[Any], model: Module, device: str | Device | None 
         device: where to take the batches; as they are unless told.
     """
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
+    norms = [norm for norm in norms if not norm.holds_statistics]
     if not norms:
         return
     kept = [(module, module.training) for module in model.modules()]
