@@ -207,7 +207,7 @@ BUGS = [
         "setdefault(parameter, {})",
         "setdefault(self._due()[0][0], {})",
     ),
-    Bug("gradients kept", Optimizer, "zero_grad", "parameter.zero_grad()", "pass"),
+    Bug("gradients kept", Optimizer, "zero_grad", "parameter.zero_grad(set_to_none)", "pass"),
     Bug("state dict aliases arrays", optimizer_module, "_copy", "value.copy()", "value"),
     Bug("load aliases arrays", Optimizer, "_read_value", "values.copy()", "values"),
     Bug("load does not check shapes", Optimizer, "_read_value", "values.shape != like.shape", "False"),
