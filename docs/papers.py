@@ -241,7 +241,7 @@ def run(names: list[str], seeds: int, again: bool) -> None:
 
 def rows() -> Iterator[str]:
     """The table, a line at a time."""
-    yield "| network | paper | figure | paper | ours | seeds | core minutes |"
+    yield "| network | paper | measured | the paper says | minidl | seeds | core minutes |"
     yield "|---|---|---|---|---|---|---|"
     results = measured()
     for name, experiment in EXPERIMENTS.items():
