@@ -97,7 +97,7 @@ NUMBA_BUGS = [
     ("a compiled softmax of long rows that overflows", "softmax", "shifted_exponentials", "x[i] - largest", "x[i]"),
     ("a compiled softmax without its quotient", "softmax", "_some_rows", "one / add_up(result)", "one"),
     ("a compiled softmax across rows that sums the last", "softmax", "_some_columns", "total[j] += result[j]", "total[j] = result[j]"),
-    ("a compiled softmax across rows of the first block", "softmax", "_some_columns", "task % blocks * WIDTH", "task % 1 * WIDTH"),
+    ("a compiled softmax across rows of the first block", "softmax", "block_of", "task % blocks * WIDTH", "task % 1 * WIDTH"),
     ("a compiled softmax's gradient without its sum", "softmax_input_grad", "_some_rows_grad", "dys[j] - total", "dys[j]"),
     ("a compiled softmax's gradient that sums dy", "softmax_input_grad", "dot", "a[i] * b[i]", "a[i]"),
     ("a compiled softmax's gradient of the last row", "softmax_input_grad", "_some_columns_grad", "total[j] += dys", "total[j] = dys"),

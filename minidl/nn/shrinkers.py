@@ -32,14 +32,15 @@ class Hardshrink(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y = kernels.three_lines(x, *beyond(self.lambd, x), (1, 0, 1), (0, 0, 0))
-        self.remember(x, self.lambd, output=y)
+        low, high = beyond(self.lambd, x)
+        y = kernels.three_lines(x, low, high, (1, 0, 1), (0, 0, 0))
+        self.remember(x, low, high, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = 0 where |x| ≤ λ, else dy
-        dy, x, lambd = self.recall(dy)
-        return kernels.three_lines_input_grad(dy, x, *beyond(lambd, x), (1, 0, 1))
+        dy, x, low, high = self.recall(dy)
+        return kernels.three_lines_input_grad(dy, x, low, high, (1, 0, 1))
 
     def extra_repr(self) -> str:
         return f"lambd={self.lambd}"
@@ -69,14 +70,15 @@ class Softshrink(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y = kernels.three_lines(x, *beyond(self.lambd, x), (1, 0, 1), (self.lambd, 0, -self.lambd))
-        self.remember(x, self.lambd, output=y)
+        low, high = beyond(self.lambd, x)
+        y = kernels.three_lines(x, low, high, (1, 0, 1), (self.lambd, 0, -self.lambd))
+        self.remember(x, low, high, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = 0 where |x| ≤ λ, else dy
-        dy, x, lambd = self.recall(dy)
-        return kernels.three_lines_input_grad(dy, x, *beyond(lambd, x), (1, 0, 1))
+        dy, x, low, high = self.recall(dy)
+        return kernels.three_lines_input_grad(dy, x, low, high, (1, 0, 1))
 
     def extra_repr(self) -> str:
         return f"lambd={self.lambd}"

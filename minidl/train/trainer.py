@@ -222,7 +222,8 @@ class Trainer:
     def _step(self, batches: list[Any]) -> float:
         """One step of the optimizer, by the gradients of all these batches."""
         seen: list[tuple[Array, Array, float]] = []
-        for batch, share in zip(batches, self._shares(batches), strict=True):
+        shares = self._shares(batches)
+        for batch, share in zip(batches, shares, strict=True):
             *inputs, target = self._here(batch)
             prediction = self.model(*inputs)
             value = self._number(self.loss(prediction, target))
@@ -244,7 +245,7 @@ class Trainer:
             self.samples += len(target)
         self.step += 1
         self.global_step += 1
-        weights = [1.0 if share is None else share for share in self._shares(batches)]
+        weights = [1.0 if share is None else share for share in shares]
         return math.fsum(weight * value for weight, (*_, value) in zip(weights, seen, strict=True))
 
     def _shares(self, batches: list[Any]) -> list[float | None]:

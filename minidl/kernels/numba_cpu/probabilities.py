@@ -162,17 +162,33 @@ def _rows_grad(dy: Array, y: Array, dx: Array, team: int) -> None:
 # ------------------------------------------------------------ sums across rows
 
 
-@tasks
-def _some_columns(task, thread, x, y, kept):
-    _, n, inner = x.shape
+@jit
+def block_of(task: int, inner: int) -> tuple[int, int, int]:
+    """Which image a task looks at, and the first of its sums and the one after the last."""
     blocks = -(-inner // WIDTH)
-    image, first = task // blocks, task % blocks * WIDTH
-    last = min(first + WIDTH, inner)
-    largest, total = x[image, 0, first:last].copy(), np.zeros(last - first, x.dtype)
-    for k in range(1, n):
+    first = task % blocks * WIDTH
+    return task // blocks, first, min(first + WIDTH, inner)
+
+
+@jit
+def largest_across(x: Array, image: int, first: int, last: int) -> Array:
+    """The maximum for each of a block's sums; where there is a NaN, it may be any number.
+
+    It slices row by row: rows without gaps are read in vector lanes.
+    """
+    largest = x[image, 0, first:last].copy()
+    for k in range(1, x.shape[1]):
         given = x[image, k, first:last]
         for j in range(len(given)):
             largest[j] = given[j] if given[j] > largest[j] else largest[j]
+    return largest
+
+
+@tasks
+def _some_columns(task, thread, x, y, kept):
+    _, n, inner = x.shape
+    image, first, last = block_of(task, inner)
+    largest, total = largest_across(x, image, first, last), np.zeros(last - first, x.dtype)
     for k in range(n):
         given, result = x[image, k, first:last], y[image, k, first:last]
         for j in range(len(given)):
@@ -195,9 +211,7 @@ def _columns(x: Array, y: Array, kept: Array, team: int) -> None:
 @tasks
 def _some_columns_grad(task, thread, dy, y, dx):
     _, n, inner = y.shape
-    blocks = -(-inner // WIDTH)
-    image, first = task // blocks, task % blocks * WIDTH
-    last = min(first + WIDTH, inner)
+    image, first, last = block_of(task, inner)
     total = np.zeros(last - first, y.dtype)
     for k in range(n):
         dys, ys = dy[image, k, first:last], y[image, k, first:last]
@@ -217,14 +231,8 @@ def _columns_grad(dy: Array, y: Array, dx: Array, team: int) -> None:
 @tasks
 def _some_log_columns(task, thread, x, y, kept):
     _, n, inner = x.shape
-    blocks = -(-inner // WIDTH)
-    image, first = task // blocks, task % blocks * WIDTH
-    last = min(first + WIDTH, inner)
-    largest, total = x[image, 0, first:last].copy(), np.zeros(last - first, x.dtype)
-    for k in range(1, n):
-        given = x[image, k, first:last]
-        for j in range(len(given)):
-            largest[j] = given[j] if given[j] > largest[j] else largest[j]
+    image, first, last = block_of(task, inner)
+    largest, total = largest_across(x, image, first, last), np.zeros(last - first, x.dtype)
     for k in range(n):
         given = x[image, k, first:last]
         for j in range(len(given)):
@@ -247,9 +255,7 @@ def _log_columns(x: Array, y: Array, kept: Array, team: int) -> None:
 @tasks
 def _some_log_columns_grad(task, thread, dy, y, dx):
     _, n, inner = y.shape
-    blocks = -(-inner // WIDTH)
-    image, first = task // blocks, task % blocks * WIDTH
-    last = min(first + WIDTH, inner)
+    image, first, last = block_of(task, inner)
     total = np.zeros(last - first, y.dtype)
     for k in range(n):
         dys = dy[image, k, first:last]
