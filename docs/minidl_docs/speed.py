@@ -4,7 +4,8 @@ The file is what `minidl bench --json` wrote; it stands beside the page. What ca
 
 - `machine`: what it ran on, and when;
 - `summary`: the geometric mean, and what is slower than the opponent;
-- `workload`, `graph`, `operation`, `memory`, `ladder`, `growth`: the table of that group;
+- `workload`, `graph`, `operation`, `layer`, `loss`, `optimizer`, `memory`, `ladder`, `growth`: the table of
+  that group;
 - `goals`: what was to be reached on a GPU, and whether it was;
 - `ratios`, `curves`: the plots of the training steps and of the growth.
 
@@ -37,6 +38,7 @@ MISSING = [
     "    No GPU was at hand when this page was made. What stands above was compiled for one and run on the",
     "    simulated one; nothing here says yet how fast a card runs it.",
 ]
+GROUPS = ("workload", "graph", "operation", "layer", "loss", "optimizer", "memory", "ladder", "growth")
 FENCE = re.compile(r"^ *(`{3,}|~{3,})")
 
 
@@ -149,7 +151,7 @@ WHAT: dict[str, Callable[[Report], list[str]]] = {
     "ratios": ratios,
     "curves": curves,
     "goals": goals,
-    **{group: table(group) for group in ("workload", "graph", "operation", "memory", "ladder", "growth")},
+    **{group: table(group) for group in GROUPS},
 }
 
 

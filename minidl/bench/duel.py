@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from minidl.bench.agree import check_agreement
-from minidl.bench.cases import Case
+from minidl.bench.case import Case
 from minidl.bench.process import BenchError
 
 __all__ = ["BenchError", "Duel", "Settings", "Side", "duel"]
@@ -99,8 +99,7 @@ def duel(case: Case, minidl: Side, opponent: Side, settings: Settings, memory: b
             opened.append(side.ask("open", case=case.name, memory=memory, results=str(path)))
             with np.load(path) as file:
                 results.append(dict(file))
-        whole = "network" if case.kind == "train" else "one layer"
-        difference = check_agreement(results[0], results[1], case.random, whole)
+        difference = check_agreement(results[0], results[1], case.random, case.extent)
     for side in sides:
         side.ask("turn", seconds=settings.warmup, steps=settings.steps)
 

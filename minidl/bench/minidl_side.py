@@ -16,7 +16,7 @@ import numpy as np
 import minidl
 from minidl import kernels, nn, optim
 from minidl.array import Array, get_device, to_device, to_host
-from minidl.bench.cases import Case, batch, factors, operands, upstream, weights
+from minidl.bench.case import Case, batch, factors, operands, upstream, weights
 from minidl.bench.flops import count
 
 __all__ = ["MinidlSide", "ReferenceSide"]
@@ -39,11 +39,12 @@ class MinidlSide:
     def __init__(self, case: Case, size: int | None = None, device: str = "cpu") -> None:
         self.case, self.device = case, device
         self._values: dict[str, Any] = {}
+        self._gradients: Any = None  # of the inputs
         self._mode = ExitStack()
         if case.network is None:
             self.parts = self._product() if case.kind == "product" else self._expression()
             return
-        self.x, self.target = (self._put(values) for values in batch(case, size))
+        self.x, *self.others = (self._put(values) for values in batch(case, size))
         self.model = case.network(nn).to(device)
         named = dict(self.model.named_parameters())
         self._began = weights({name: p.shape for name, p in named.items()})
@@ -112,6 +113,10 @@ class MinidlSide:
     def results(self) -> dict[str, Array]:
         """What the last step computed: outputs, and every gradient (of an optimizer: every parameter)."""
         results = dict(self._values)
+        if self.case.kind in ("operation", "loss"):
+            found = self._gradients if isinstance(self._gradients, tuple) else (self._gradients,)
+            for number, gradient in enumerate(found[: self.case.wanted], 1):
+                results[f"gradient of input {number}"] = gradient
         if self.case.network is None:
             return {name: to_host(value) for name, value in results.items()}
         for name, parameter in self.model.named_parameters():
@@ -126,7 +131,7 @@ class MinidlSide:
     # ---------------------------------------------------------------- the kinds of step
 
     def _train(self) -> dict[str, Callable[[], None]]:
-        model, x, y, values = self.model, self.x, self.target, self._values
+        model, x, (y,), values = self.model, self.x, self.others, self._values
         criterion, optimizer = nn.CrossEntropyLoss(), self._make_optimizer()
         self._mode.enter_context(model.no_input_grad())  # the `with` block that a training loop stands in
 
@@ -144,25 +149,26 @@ class MinidlSide:
         return {"step": graph.replay}
 
     def _operation(self) -> dict[str, Callable[[], None]]:
-        layer, x, values = self.model, self.x, self._values
-        dy = self._put(upstream(layer(x).shape))
+        layer, values = self.model, self._values
+        inputs = [self.x, *self.others] if self.case.draw else [self.x]
+        dy = self._put(upstream(layer(*inputs).shape))
 
         def forward() -> None:
-            values["output"] = layer(x)
+            values["output"] = layer(*inputs)
 
         def backward() -> None:
-            values["gradient of the input"] = layer.backward(dy)
+            self._gradients = layer.backward(dy)
 
         return {"forward": forward, "backward": backward}
 
     def _loss(self) -> dict[str, Callable[[], None]]:
-        criterion, x, y, values = self.model, self.x, self.target, self._values
+        criterion, inputs, values = self.model, [self.x, *self.others], self._values
 
         def forward() -> None:
-            values["loss"] = criterion(x, y)
+            values["loss"] = criterion(*inputs)
 
         def backward() -> None:
-            values["gradient of the input"] = criterion.backward()
+            self._gradients = criterion.backward()
 
         return {"forward": forward, "backward": backward}
 
@@ -192,9 +198,23 @@ class MinidlSide:
         return loop
 
     def _update(self) -> dict[str, Callable[[], None]]:
-        for parameter in self.model.parameters():
-            parameter.grad = self._put(upstream(parameter.shape))
-        return {"step": self._make_optimizer().step}
+        model, x, optimizer = self.model, self.x, self._make_optimizer()
+        if self.case.draw:
+            model.backward(self._put(upstream(model(x).shape)))
+        else:
+            for parameter in model.parameters():
+                parameter.grad = self._put(upstream(parameter.shape))
+        if not isinstance(optimizer, optim.LBFGS):
+            return {"step": optimizer.step}
+        criterion, (y,) = nn.CrossEntropyLoss(), self.others
+
+        def closure() -> Any:
+            optimizer.zero_grad()
+            loss = criterion(model(x), y)
+            model.backward(criterion.backward())
+            return loss
+
+        return {"step": lambda: optimizer.step(closure)}
 
     def _make_optimizer(self) -> optim.Optimizer:
         name, options = self.case.optimizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from minidl.bench.cases import Case
+from minidl.bench.case import Case
 from minidl.bench.duel import Duel, Settings, duel
 from minidl.bench.process import PATIENCE, BenchError, Process, command
 

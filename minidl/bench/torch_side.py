@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from minidl.array import Array
-from minidl.bench.cases import Case, batch, factors, operands, upstream, weights
+from minidl.bench.case import Case, batch, factors, operands, upstream, weights
 from minidl.errors import BackendError
 
 __all__ = ["TorchSide"]
@@ -35,8 +35,7 @@ class TorchSide:
         if case.network is None:
             self.parts = self._product() if case.kind == "product" else self._expression()
             return
-        x, target = batch(case, size)
-        self.x, self.target = self._put(x), self._put(target)
+        self.x, *self.others = (self._put(values) for values in batch(case, size))
         self.model = case.network(torch.nn).to(place_of(device))
         named = dict(self.model.named_parameters())
         self._began = weights({name: tuple(p.shape) for name, p in named.items()})
@@ -92,7 +91,8 @@ class TorchSide:
         """Forget gradients between two steps of an operation; this is not timed."""
         if self.case.kind in ("operation", "loss"):
             self.model.zero_grad()
-            self.x.grad = None
+            for x in (self.x, *self.others):
+                x.grad = None
 
     def flops(self) -> dict[str, int]:
         """Counted on minidl's side, which runs the same network."""
@@ -104,7 +104,8 @@ class TorchSide:
         if self.case.network is None:
             return {name: value.cpu().numpy() for name, value in results.items()}
         if self.case.kind in ("operation", "loss"):
-            results["gradient of the input"] = self.x.grad
+            for number, x in enumerate([self.x, *self.others][: self.case.wanted], 1):
+                results[f"gradient of input {number}"] = x.grad
         for name, parameter in self.model.named_parameters():
             if self.case.kind == "optimizer":
                 results[name] = parameter
@@ -117,7 +118,7 @@ class TorchSide:
     # ---------------------------------------------------------------- the kinds of step
 
     def _train(self) -> dict[str, Callable[[], None]]:
-        model, x, y, values = self.model, self.x, self.target, self._values
+        model, x, (y,), values = self.model, self.x, self.others, self._values
         criterion, optimizer = torch.nn.CrossEntropyLoss(), self._make_optimizer()
 
         def step() -> None:
@@ -130,11 +131,12 @@ class TorchSide:
         return {"step": step}
 
     def _operation(self) -> dict[str, Callable[[], None]]:
-        layer, x, values = self.model, self.x.requires_grad_(), self._values
-        dy = self._put(upstream(tuple(layer(x).shape)))
+        layer, values = self.model, self._values
+        inputs = self._wanted([self.x, *self.others] if self.case.draw else [self.x])
+        dy = self._put(upstream(tuple(layer(*inputs).shape)))
 
         def forward() -> None:
-            values["output"] = layer(x)
+            values["output"] = layer(*inputs)
 
         def backward() -> None:
             values["output"].backward(dy)
@@ -142,10 +144,10 @@ class TorchSide:
         return {"forward": forward, "backward": backward}
 
     def _loss(self) -> dict[str, Callable[[], None]]:
-        criterion, x, y, values = self.model, self.x.requires_grad_(), self.target, self._values
+        criterion, inputs, values = self.model, self._wanted([self.x, *self.others]), self._values
 
         def forward() -> None:
-            values["loss"] = criterion(x, y)
+            values["loss"] = criterion(*inputs)
 
         def backward() -> None:
             values["loss"].backward()
@@ -172,9 +174,28 @@ class TorchSide:
         return {"step": step}
 
     def _update(self) -> dict[str, Callable[[], None]]:
-        for parameter in self.model.parameters():
-            parameter.grad = self._put(upstream(tuple(parameter.shape)))
-        return {"step": self._make_optimizer().step}
+        model, x, optimizer = self.model, self.x, self._make_optimizer()
+        if self.case.draw:
+            y = model(x)
+            y.backward(self._put(upstream(tuple(y.shape))))
+        else:
+            for parameter in model.parameters():
+                parameter.grad = self._put(upstream(tuple(parameter.shape)))
+        if not isinstance(optimizer, torch.optim.LBFGS):
+            return {"step": optimizer.step}
+        criterion, (target,) = torch.nn.CrossEntropyLoss(), self.others
+
+        def closure() -> Any:
+            optimizer.zero_grad()
+            loss = criterion(model(x), target)
+            loss.backward()
+            return loss
+
+        return {"step": lambda: optimizer.step(closure)}
+
+    def _wanted(self, inputs: list[Any]) -> list[Any]:
+        """The inputs, of which so many want a gradient."""
+        return [x.requires_grad_() if number < self.case.wanted else x for number, x in enumerate(inputs)]
 
     def _make_optimizer(self) -> Any:
         name, options = self.case.optimizer

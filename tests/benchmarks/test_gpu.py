@@ -10,7 +10,7 @@ import minidl
 from minidl.array import DeviceArray, get_device
 from minidl.bench import CASES, Case, Report, Settings, duel
 from minidl.bench.agree import check_agreement
-from minidl.bench.cases import factors, operands
+from minidl.bench.case import factors, operands
 from minidl.bench.goals import verdicts
 from minidl.bench.machine import describe, describe_gpu
 from minidl.bench.minidl_side import MinidlSide, ReferenceSide
@@ -67,7 +67,7 @@ def test_all_arrays_of_a_step_are_on_the_device():
     side = MinidlSide(TINY["train"], device="sim")
     stepped(side)
     parameters = list(side.model.parameters())
-    arrays = [side.x, side.target, *(p.data for p in parameters), *(p.grad for p in parameters)]
+    arrays = [side.x, *side.others, *(p.data for p in parameters), *(p.grad for p in parameters)]
     assert all(isinstance(array, DeviceArray) for array in arrays)
 
 
