@@ -24,7 +24,7 @@ def plot_report(report: Report) -> Any:
 
     where = f"{report.threads} threads" if report.device == "cpu" else report.machine["gpu"]
     faster = f"times as fast as {report.opponent}, {where}"
-    groups = ("workload", "graph", "operation", "memory")
+    groups = ("workload", "graph", "operation", "layer", "loss", "optimizer", "memory")
     panels_of_bars = {
         faster: [row for group in groups for row in report.group(group)],
         f"loops that are slow on purpose, {faster}": report.group("ladder"),

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from minidl import kernels, models, nn
+from minidl import kernels, models, nn, optim
 from minidl.bench import CASES, networks, select
 from minidl.bench.agree import check_agreement
 from minidl.bench.case import PARTS, batch, factors, weights
@@ -174,3 +174,26 @@ def test_without_patterns_everything_or_what_is_quick():
 def test_a_pattern_that_fits_nothing_is_named(patterns):
     with pytest.raises(MinidlError, match=re.escape(f"got {patterns[-1]!r}")):
         select(patterns)
+
+
+def test_no_class_is_slow_unseen():
+    """Every layer, loss and optimizer is measured, but for those that compute nothing of their own."""
+    nothing = {
+        "Concat",
+        "Identity",
+        "Module",
+        "ModuleDict",
+        "ModuleList",
+        "Optimizer",
+        "Residual",
+        "Unflatten",
+    }
+    alike = {"AlphaDropout"}  # Dropout's work; what it drops is no zero, so two sides cannot be compared
+    built = [case.network(nn) for case in CASES.values() if case.network is not None]
+    found = {type(module).__name__ for model in built for _, module in model.named_modules()}
+    found |= {case.optimizer[0] for case in CASES.values() if case.kind == "optimizer"}
+    classes = {name: getattr(room, name) for room in (nn, optim) for name in room.__all__}
+    public = {
+        n for n, c in classes.items() if isinstance(c, type) and issubclass(c, nn.Module | optim.Optimizer)
+    }
+    assert public - found == nothing | alike

@@ -64,4 +64,4 @@ def test_every_experiment_runs(papers, monkeypatch):
     for experiment in papers.EXPERIMENTS.values():
         for variant in experiment.variants:
             minidl.manual_seed(0)
-            assert math.isfinite(experiment.run(variant, 0))
+            assert math.isfinite(experiment.run(variant, 0, "cpu"))
