@@ -29,6 +29,14 @@ def test_a_twin_equals_its_reference_and_itself(name, dtype, gaps):
         check_twin(name, dtype, arguments, gaps=gaps)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_cross_entropy_of_probabilities_divides_by_a_number_on_both_sides(dtype):
+    """The draws above seldom have them so small, and 20 draws on a GPU do."""
+    rng = np.random.default_rng(0)
+    x, target = (rng.random((3, 4)).astype(dtype) for _ in range(2))
+    check_twin("cross_entropy", dtype, (x, target, None, -100, 0.0))
+
+
 # ------------------------------------------------------------------ products by tiles
 
 
