@@ -187,6 +187,29 @@ def test_a_float32_sum_is_as_accurate_as_one_in_float64(name):
     np.testing.assert_allclose(result, wanted, rtol=1.2e-7)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("pieces", [2, 5, 63])
+def test_batch_norm_of_channels_in_pieces(pieces, dtype, monkeypatch):
+    """Numbers that are large and alike would lose digits of a variance from sums of squares in float32."""
+    monkeypatch.setattr(minidl.kernels.cuda.normalization, "PIECE", 126 // pieces)
+    rng = np.random.default_rng(0)
+    x, dy = (rng.standard_normal((6, 3, 3, 7)).astype(dtype) for _ in range(2))
+    x[:, 1] += 30
+    gamma, beta, mean, var = (rng.random(3).astype(dtype) for _ in range(4))
+    check_twin("batch_norm", dtype, (x, gamma, beta, 1e-5))
+    check_twin("batch_norm_input_grad", dtype, (dy, x, mean, var, gamma, 1e-5, True))
+
+
+def test_batch_norm_cuts_large_channels_into_pieces_that_depend_on_shapes_alone():
+    pieces = minidl.kernels.cuda.normalization._pieces
+    assert pieces(64, 32 * 1024) == (8, 4096)
+    assert pieces(512, 128) == (1, 128)
+    assert pieces(3, 10**6) == (64, 15625)
+    for channels, n in [(1, 2049), (2, 5000), (7, 99_999), (5, 0), (1000, 50_000)]:
+        count, each = pieces(channels, n)
+        assert (count - 1) * each < max(n, 1) <= count * each
+
+
 @pytest.mark.parametrize("name", ["sum_rows", "sum_channels"])
 def test_sums_of_many_pieces(name, monkeypatch):
     monkeypatch.setattr(minidl.kernels.cuda.sums, "PIECE", 16)
