@@ -78,6 +78,7 @@ BUGS = [
     ("batch_norm", normalization, "moments_of_pieces_kernel", "first + lanes_sum", "lanes_sum"),
     ("batch_norm", normalization, "moments_of_pieces_kernel", "lane == 0 and c < channels", "lane == 0"),
     ("batch_norm_fixed", normalization, "normalize_kernel", "var[c] + eps", "var[c]"),
+    ("move_statistics", normalization, "move_statistics_kernel", "+ m * var[c]", "+ m * mean[c]"),
     ("batch_norm_input_grad", normalization, "affine_grad_kernel", "(x[i] - centre)", "x[i]"),
     ("batch_norm_input_grad", normalization, "affine_grad_kernel", "begin + cuda.threadIdx.x", "begin"),
     (

@@ -4,8 +4,9 @@ A channel's sums are those of N·P numbers (N images of P pixels), in the arrays
 loses nothing that shows, a thread adds up short runs and then the runs, and the mean is found as that of the
 differences from the first number, which stay small where the numbers are large and alike.
 
-A channel of many numbers is cut into pieces, a block for each, as one block alone would leave the GPU idle. What
-the pieces found is put together by a launch of its own, always in the same order, so the bits stay the same.
+A channel of many numbers is cut into pieces, a block for each, as one block alone would leave the GPU idle.
+What the pieces found is put together by a launch of its own, always in the same order, so the bits stay the
+same.
 """
 
 from __future__ import annotations
@@ -15,9 +16,17 @@ import math
 from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import cuda, gpu_function, gpu_kernel, real, uint32
 from minidl.kernels import normalization
-from minidl.kernels.cuda.lanes import block_sum, each, each_row, lanes_sum, like, threads_for
+from minidl.kernels.cuda.lanes import (
+    block_sum,
+    each,
+    each_row,
+    lanes_sum,
+    like,
+    threads_for,
+    write_back,
+)
 
-__all__ = ["batch_norm", "batch_norm_fixed", "batch_norm_input_grad"]
+__all__ = ["batch_norm", "batch_norm_fixed", "batch_norm_input_grad", "move_statistics"]
 
 RUN = 32  # numbers that a thread adds up by themselves
 MOST = 512  # threads of a block, at most
@@ -68,11 +77,11 @@ def moments_kernel(mean, var, x, channels, pixels, n, piece):
 
 
 @gpu_kernel(
-    "real* mean, real* var, const real* means, const real* vars, int32 n, int32 piece, "
+    "real* mean, real* var, const real* means, const real* squares, int32 n, int32 piece, "
     "int32 pieces, int32 lanes, int32 channels"
 )
-def moments_of_pieces_kernel(mean, var, means, vars, n, piece, pieces, lanes, channels):
-    """Some lanes per channel: mean = Σ nₚ meanₚ / n and var = Σ nₚ (varₚ + (meanₚ − mean)²) / n."""
+def moments_of_pieces_kernel(mean, var, means, squares, n, piece, pieces, lanes, channels):
+    """Some lanes per channel: mean = Σ nₚ meanₚ / n and var = Σ nₚ (squareₚ + (meanₚ − mean)²) / n."""
     c = cuda.grid(1) // lanes
     lane = cuda.threadIdx.x % lanes
     here = pieces if c < channels else 0  # lanes without a channel come too: exchanges need all of a warp
@@ -84,7 +93,7 @@ def moments_of_pieces_kernel(mean, var, means, vars, n, piece, pieces, lanes, ch
     total = real(0)
     for p in range(lane, here, lanes):
         deviation = means[p * channels + c] - centre
-        total += real(min(piece, n - p * piece)) * (vars[p * channels + c] + deviation * deviation)
+        total += real(min(piece, n - p * piece)) * (squares[p * channels + c] + deviation * deviation)
     total = lanes_sum(total, lanes)
     if lane == 0 and c < channels:
         mean[c] = centre
@@ -117,11 +126,11 @@ def batch_norm(
     mean, var = empty((channels,), x.dtype, x.device), empty((channels,), x.dtype, x.device)
     pieces, piece = _pieces(channels, n)
     if x.size:
-        means, vars = _of_pieces(pieces, mean, var)
+        means, squares = _of_pieces(pieces, mean, var)
         threads = threads_for(piece, MOST)
-        moments_kernel((channels, pieces), threads, means, vars, x, channels, pixels, n, piece)
+        moments_kernel((channels, pieces), threads, means, squares, x, channels, pixels, n, piece)
         if pieces > 1:
-            each_row(moments_of_pieces_kernel, channels, pieces, mean, var, means, vars, n, piece)
+            each_row(moments_of_pieces_kernel, channels, pieces, mean, var, means, squares, n, piece)
     return batch_norm_fixed(x, mean, var, gamma, beta, eps), mean, var
 
 
@@ -144,6 +153,29 @@ def batch_norm_fixed(
         gamma is not None, beta is not None, eps, channels, pixels,
     )  # fmt: skip
     return y
+
+
+@gpu_kernel(
+    "real* running_mean, real* running_var, const real* mean, const real* var, real kept, real m, int32 n"
+)
+def move_statistics_kernel(running_mean, running_var, mean, var, kept, m, n):
+    """`kept` is 1 − m."""
+    c = cuda.grid(1)
+    if c < n:
+        running_mean[c] = kept * running_mean[c] + m * mean[c]
+        running_var[c] = kept * running_var[c] + m * var[c]
+
+
+@normalization.move_statistics.register(DeviceArray)
+def move_statistics(
+    running_mean: DeviceArray, running_var: DeviceArray, mean: DeviceArray, var: DeviceArray, m: float
+) -> None:
+    """As the reference, in one launch, where plain NumPy's ufuncs would be eight."""
+    given = [running_mean, running_var]
+    moved = [array.contiguous() for array in given]
+    batch = [x.astype(running_mean.dtype, copy=False).contiguous() for x in (mean, var)]
+    each(move_statistics_kernel, mean.size, *moved, *batch, 1 - m, m)
+    write_back(moved, given)
 
 
 @gpu_kernel(
