@@ -154,7 +154,7 @@ def _number_type(x: Any) -> Any:
 
 def _apart(x: DeviceArray, out: DeviceArray) -> DeviceArray:
     """The input, copied where writing `out` would change elements that are yet to be read."""
-    if x.buffer is not out.buffer or x.layout == out.layout:
+    if x is out or x.buffer is not out.buffer or x.layout == out.layout:
         return x
     (low, high), (first, last) = views.span(x.layout), views.span(out.layout)
     return x.copy() if low < last and first < high else x

@@ -73,7 +73,7 @@ BUGS = [
     ("squared_error", loss, "total_kernel", "range(cuda.threadIdx.x, n", "range(cuda.threadIdx.x, min(n, 3)"),
     ("batch_norm", normalization, "moments_kernel", "first + block_sum", "block_sum"),
     ("batch_norm", normalization, "moments_kernel", "deviation * deviation", "deviation"),
-    ("batch_norm", normalization, "moments_kernel", "end = min(n, begin + piece)", "end = begin + piece"),
+    ("batch_norm", normalization, "moments_kernel", "min(n, begin + piece)", "begin + piece"),
     ("batch_norm", normalization, "moments_of_pieces_kernel", " + deviation * deviation", ""),
     ("batch_norm", normalization, "moments_of_pieces_kernel", "first + lanes_sum", "lanes_sum"),
     ("batch_norm", normalization, "moments_of_pieces_kernel", "lane == 0 and c < channels", "lane == 0"),

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 
 from minidl.array.device_array import DeviceArray, empty
-from minidl.array.gpu import cuda, gpu_function, gpu_kernel, real, uint32
+from minidl.array.gpu import cuda, gpu_function, gpu_kernel, int32, real, uint32
 from minidl.kernels import normalization
 from minidl.kernels.cuda.lanes import (
     block_sum,
@@ -32,14 +32,14 @@ RUN = 32  # numbers that a thread adds up by themselves
 MOST = 512  # threads of a block, at most
 PIECE = 2048  # numbers of a piece at least: four for each thread, that it can wait for together
 PIECES = 64  # into so many at most
-BLOCKS = 528  # of all channels: an H100's or H200's 132 multiprocessors have room for four of MOST threads
+BLOCKS = 396  # of all channels: an H100's or H200's 132 multiprocessors have room for three of MOST threads
 
 
 @gpu_function
 def position(k, c, channels, pixels):
     """Where the k-th number of channel c lies in (N, C, P)."""
     image = uint32(k) // uint32(pixels)
-    return (image * channels + c) * pixels + k - image * pixels
+    return uint32((image * channels + c) * pixels + k - image * pixels)
 
 
 @gpu_function
@@ -51,22 +51,22 @@ def channel_of(i, channels, pixels):
 @gpu_kernel("real* mean, real* var, const real* x, int32 channels, int32 pixels, int32 n, int32 piece")
 def moments_kernel(mean, var, x, channels, pixels, n, piece):
     """A block per channel and piece: the mean of its numbers, then that of their squared deviations."""
-    c = cuda.blockIdx.x
-    threads = cuda.blockDim.x
-    begin = cuda.blockIdx.y * piece
-    end = min(n, begin + piece)
+    c = int32(cuda.blockIdx.x)
+    threads = int32(cuda.blockDim.x)
+    begin = int32(cuda.blockIdx.y * piece)
+    end = int32(min(n, begin + piece))
     first = x[position(begin, c, channels, pixels)]
     total = real(0)
-    for start in range(begin + cuda.threadIdx.x, end, threads * RUN):
+    for start in range(int32(begin + cuda.threadIdx.x), end, int32(threads * RUN)):
         run = real(0)
-        for k in range(start, min(end, start + threads * RUN), threads):
+        for k in range(start, int32(min(end, start + threads * RUN)), threads):
             run += x[position(k, c, channels, pixels)] - first
         total += run
     centre = first + block_sum(total) / real(end - begin)
     total = real(0)
-    for start in range(begin + cuda.threadIdx.x, end, threads * RUN):
+    for start in range(int32(begin + cuda.threadIdx.x), end, int32(threads * RUN)):
         run = real(0)
-        for k in range(start, min(end, start + threads * RUN), threads):
+        for k in range(start, int32(min(end, start + threads * RUN)), threads):
             deviation = x[position(k, c, channels, pixels)] - centre
             run += deviation * deviation
         total += run
@@ -184,17 +184,17 @@ def move_statistics(
 )
 def affine_grad_kernel(dgamma, dbeta, dy, x, mean, var, eps, channels, pixels, n, piece):
     """A block per channel and piece: dγ = Σ dy x̂ and dβ = Σ dy over the piece's numbers."""
-    c = cuda.blockIdx.x
-    threads = cuda.blockDim.x
-    begin = cuda.blockIdx.y * piece
-    end = min(n, begin + piece)
+    c = int32(cuda.blockIdx.x)
+    threads = int32(cuda.blockDim.x)
+    begin = int32(cuda.blockIdx.y * piece)
+    end = int32(min(n, begin + piece))
     centre = mean[c]
     of_products = real(0)
     of_gradients = real(0)
-    for start in range(begin + cuda.threadIdx.x, end, threads * RUN):
+    for start in range(int32(begin + cuda.threadIdx.x), end, int32(threads * RUN)):
         products = real(0)
         gradients = real(0)
-        for k in range(start, min(end, start + threads * RUN), threads):
+        for k in range(start, int32(min(end, start + threads * RUN)), threads):
             i = position(k, c, channels, pixels)
             products += dy[i] * (x[i] - centre)
             gradients += dy[i]
