@@ -204,6 +204,8 @@ class DeviceArray(Methods, np.lib.mixins.NDArrayOperatorsMixin):
 
     def contiguous(self) -> DeviceArray:
         """Itself where its elements lie one after the other in C order, else a copy."""
+        if self.strides == views.dense(self.shape):  # the usual case, made short
+            return self
         return self if self.flags.c_contiguous else self.copy()
 
     def fill(self, value: Any) -> None:
