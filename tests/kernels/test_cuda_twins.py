@@ -14,8 +14,9 @@ import minidl.kernels.cuda
 from minidl.array.transfer import to_host
 from minidl.errors import DTypeError, ShapeError
 from minidl.kernels.cuda.conv import FORWARD, INPUT_GRAD, WEIGHT_GRAD
+from minidl.kernels.cuda.multiply import choose_tile, split_sum
 from minidl.kernels.cuda.products import product
-from minidl.kernels.cuda.tiles import LARGE, SMALL
+from minidl.kernels.cuda.tiles import LARGE, SMALL, WIDE
 from minidl.kernels.registry import KERNELS
 
 DTYPES = [np.float32, np.float64]
@@ -156,6 +157,36 @@ def test_sums_over_many_windows_are_shared_by_blocks(monkeypatch):
     monkeypatch.setattr(minidl.kernels.cuda.multiply, "SHARE", 32)
     check_convolutions(((2, 8, 9, 9), (9, 8, 1, 2), (1, 1), (0, 0), (1, 1), 1), np.float32)
     check_convolutions(((3, 2, 27, 27), (2, 1, 1, 2), (1, 1), (0, 0), (1, 1), 2), np.float32)
+
+
+def test_large_tiles_share_sums_too(monkeypatch):
+    """With k ending within a step of a part, and the bias once."""
+    monkeypatch.setattr(minidl.kernels.cuda.multiply, "SHARE", 16)
+    monkeypatch.setattr(minidl.kernels.cuda.multiply, "WORTH", 1)
+    a, b = matrices(130, 43, 129, np.float32)
+    bias = np.arange(129, dtype=np.float32)
+    compare(product(*map(on_device, (a, b, bias)), tile=LARGE), a @ b + bias, np.float32, 43)
+    monkeypatch.setattr(minidl.kernels.cuda.multiply, "choose_tile", lambda tiles, *_: tiles[0])
+    check_convolutions(GEOMETRIES[1], np.float32)
+
+
+def test_a_weight_gradient_has_large_tiles_and_blocks_enough_for_the_gpu():
+    """64 filters of 64·3·3 over 8 images of 32×32: five tiles, whose sums of 8192 are cut."""
+    tile = choose_tile((WIDE, SMALL), 64, 576, 8192, 1, "float32")
+    run, parts = split_sum(8192, 5, tile)
+    assert (tile, run, parts) == (WIDE, 160, 52)
+    assert choose_tile((WIDE, SMALL), 64, 576, 8192, 1, "float64") == SMALL
+    assert choose_tile((WIDE, SMALL), 64, 576, 500, 1, "float32") == SMALL
+
+
+@pytest.mark.parametrize("tile", [LARGE, WIDE, SMALL])
+def test_the_parts_of_a_sum_are_whole_steps_and_all_of_it(tile):
+    for depth in (0, 1, 63, 255, 256, 784, 5000, 70_000):
+        for blocks in (1, 7, 100, 1000):
+            run, parts = split_sum(depth, blocks, tile)
+            assert run % tile.depth == 0
+            assert (parts - 1) * run < max(depth, 1) <= parts * run
+            assert parts == 1 or depth >= 256
 
 
 def test_each_product_is_made_with_a_large_and_a_small_tile():
