@@ -337,6 +337,11 @@ def batch_norm_fixed(rng, dtype):
     return x[: int(rng.integers(0, 3))], mean, abs(var), gamma, beta, 0.1
 
 
+def move_statistics(rng, dtype):
+    c = int(rng.choice([0, 1, 3, 300]))
+    return (*(rng.random(c).astype(dtype) for _ in range(4)), float(rng.choice([0.0, 0.1, 1.0])))
+
+
 def batch_norm_input_grad(rng, dtype):
     (dy, x), (gamma, _, mean, var) = channels(rng, dtype, 2)
     n = int(rng.integers(0, 6))
@@ -433,7 +438,7 @@ def bags_of(rng, dtype):
     return offsets.astype(rng.choice([np.int64, np.int32])), n
 
 
-CHANGES = {"sgd_step": (0, 2), "adam_step": (0, 2, 3, 4)}
+CHANGES = {"sgd_step": (0, 2), "adam_step": (0, 2, 3, 4), "move_statistics": (0, 1)}
 """The kernels that write to arguments, and to which; of all others the results are compared."""
 
 
@@ -485,6 +490,7 @@ ARGUMENTS = {
         squared_error,
         batch_norm,
         batch_norm_fixed,
+        move_statistics,
         batch_norm_input_grad,
         group_norm,
         group_norm_input_grad,

@@ -115,7 +115,7 @@ LAYER_BUGS = [
     (nn.BatchNorm2d, Bug("batch norm forgets γ on the way back", normalization, "batch_norm_input_grad", "if gamma is None else gamma * inv_std", "if True else gamma")),
     (nn.BatchNorm2d, Bug("dγ without x̂", normalization, "batch_norm_input_grad", "(dy * xhat).sum(", "dy.sum(")),
     (nn.BatchNorm2d, Bug("running variance with n", batchnorm._BatchNorm, "forward", "var * (n / (n - 1))", "var")),
-    (nn.BatchNorm2d, Bug("momentum the wrong way round", batchnorm._BatchNorm, "_move", "(1 - m) * self.running_mean + m * mean", "m * self.running_mean + (1 - m) * mean")),
+    (nn.BatchNorm2d, Bug("momentum the wrong way round", batchnorm._BatchNorm, "_move", "mean, var, m)", "mean, var, 1 - m)")),
     (nn.BatchNorm1d, Bug("cumulative average is off by one", batchnorm._BatchNorm, "_track", "1 / int(self.num_batches_tracked)", "1 / (1 + int(self.num_batches_tracked))")),
     (nn.BatchNorm1d, Bug("eval moves the running statistics", batchnorm._BatchNorm, "forward", "            y = kernels.batch_norm_fixed(x, mean, var, gamma, beta, self.eps)", "            y = kernels.batch_norm_fixed(x, mean, var, gamma, beta, self.eps); self._track(x.mean(axis=0), x.var(axis=0)) if x.ndim == 2 else None")),
     (nn.Conv2d, Bug("convolution's bias gradient misses an axis", nn.Conv2d, "backward", "kernels.sum_channels(dy)", "kernels.sum_channels(dy[:, :, 0])")),

@@ -59,10 +59,8 @@ def compare(result, wanted, dtype, terms=1, device="sim"):
 
     A GPU rounds every addition, where the simulator rounds what is stored: so of a GPU less is asked.
     """
-    number = isinstance(
-        wanted, float
-    )  # of which a device makes an array without dimensions, in the dtype given
-    result, wanted = np.asarray(to_host(result)), np.asarray(wanted, dtype if number else None)
+    kind = dtype if isinstance(wanted, float) else None  # a twin may give a number, or an array () of dtype
+    result, wanted = np.asarray(to_host(result), kind), np.asarray(wanted, kind)
     if wanted.dtype == np.uint16:  # a device has none
         wanted = wanted.astype(np.int32)
     assert result.dtype == wanted.dtype

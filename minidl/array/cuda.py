@@ -1,13 +1,17 @@
 """NVIDIA GPUs: `minidl.cuda`. Nothing of CUDA is imported before somebody asks for it.
 
-`cuda.core` starts kernels and records graphs, `cuda.bindings` has the driver's memory and copies; both are
-NVIDIA's, and come with `pip install "minidl[cuda13]"` (or `[cuda12]`). All work is put on one stream, so it
-happens in the order in which it was asked for, and memory that an array gives back may be another's at once.
+`cuda.core` loads kernels and records graphs, `cuda.bindings` has the driver's launches, memory and copies;
+both are NVIDIA's, and come with `pip install "minidl[cuda13]"` (or `[cuda12]`). All work is put on one
+stream, so it happens in the order in which it was asked for, and memory that an array gives back may be
+another's at once.
 """
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import struct
+import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +37,13 @@ __all__ = [
     "synchronize",
 ]
 
+SLOT = 8
+"""Bytes between two arguments of a launch: as many as the largest has."""
+CODES = {
+    "bool": "?7x", "uint8": "B7x", "int32": "i4x", "uint32": "I4x", "int64": "q", "float32": "f4x",
+    "float64": "d",
+}  # fmt: skip
+"""How `struct` writes a number into its slot."""
 INSTALL = 'pip install "minidl[cuda13]" (or "minidl[cuda12]" for an older driver)'
 
 
@@ -133,7 +144,9 @@ class CudaDevice(Device):
         self.gpu = self._core.Device(0)
         self.gpu.set_current()
         self._stream = self.gpu.create_stream()
-        self._target = self._stream  # where launches go: the stream, or a recording
+        self._target = self._stream.handle  # where launches go: the stream, or that of a recording
+        self._builder: Any = None
+        self._writing = threading.Lock()
         self._compiled: dict[tuple[GpuKernel, str], Any] = {}
 
     def plan(
@@ -147,30 +160,61 @@ class CudaDevice(Device):
             raise BackendError(
                 f"{kernel.name}: expected at most {kernel.threads} threads a block, got {threads}"
             )
-        compiled = self._machine_code(kernel, precision)
-        config = self._core.LaunchConfig(grid=grid, block=block)
-        launch = self._core.launch
+        function = self._driver.CUfunction(int(self._machine_code(kernel, precision).handle))
+        start, success = self._driver.cuLaunchKernel, self._driver.CUresult.CUDA_SUCCESS
+        shape = (*grid, *block, 0)
         dtypes = [argument.dtype(precision) for argument in kernel.arguments]
-        kinds = [
-            (argument.pointer, dtype, dtype.itemsize, dtype.type)
-            for argument, dtype in zip(kernel.arguments, dtypes, strict=True)
+        pointers = [
+            (position, dtype, dtype.itemsize)
+            for position, (argument, dtype) in enumerate(zip(kernel.arguments, dtypes, strict=True))
+            if argument.pointer
         ]
+        # The driver reads each argument from an address: the slots are at the same ones each time, so a
+        # launch fills them with one call of `struct`, which refuses what does not fit.
+        slots = ctypes.create_string_buffer(SLOT * len(dtypes))
+        first = ctypes.addressof(slots)
+        addresses = (ctypes.c_void_p * len(dtypes))(*(first + SLOT * i for i in range(len(dtypes))))
+        codes = ("Q" if a.pointer else CODES[d.name] for a, d in zip(kernel.arguments, dtypes, strict=True))
+        fill = struct.Struct("<" + "".join(codes)).pack_into
+        where = ctypes.addressof(addresses)
 
-        def run(args: tuple[Any, ...]) -> None:
-            numbers = []
+        def run(args: tuple[Any, ...], _kept: Any = addresses) -> None:
+            values = list(args)
             try:
-                for (pointer, dtype, size, number), given in zip(kinds, args, strict=True):
-                    if not pointer:
-                        numbers.append(number(given))
-                    elif given.dtype == dtype and given.device is self:
-                        numbers.append(given.buffer.memory + given.offset * size)
-                    else:
-                        raise kernel.misfit(len(numbers), given, precision)
-            except (AttributeError, TypeError, ValueError, OverflowError):
-                raise kernel.misfit(len(numbers), args[len(numbers)], precision) from None
-            launch(self._target, config, compiled, *numbers)
+                for position, dtype, size in pointers:
+                    given = values[position]
+                    if given.dtype is not dtype or given.device is not self:
+                        values = self._checked_values(kernel, precision, args)
+                        break
+                    values[position] = given.buffer.memory + given.offset * size
+            except AttributeError:
+                values = self._checked_values(kernel, precision, args)
+            with self._writing:  # the driver lets other threads run while it reads
+                try:
+                    fill(slots, 0, *values)
+                except (struct.error, TypeError, ValueError, OverflowError):
+                    fill(slots, 0, *self._checked_values(kernel, precision, args))
+                answer = start(function, *shape, self._target, where, 0)
+            if answer[0] != success:
+                _checked(self._driver, answer)
 
         return run
+
+    def _checked_values(self, kernel: GpuKernel, precision: str, args: tuple[Any, ...]) -> list[Any]:
+        """Addresses and numbers as the kernel's types take them, one by one, so that an error names one."""
+        values: list[Any] = []
+        for position, (argument, given) in enumerate(zip(kernel.arguments, args, strict=True)):
+            dtype = argument.dtype(precision)
+            try:
+                if not argument.pointer:
+                    values.append(dtype.type(given))
+                elif given.dtype == dtype and given.device is self:
+                    values.append(given.buffer.memory + given.offset * dtype.itemsize)
+                else:
+                    raise kernel.misfit(position, given, precision)
+            except (AttributeError, TypeError, ValueError, OverflowError):
+                raise kernel.misfit(position, given, precision) from None
+        return values
 
     def _machine_code(self, kernel: GpuKernel, precision: str) -> Any:
         key = (kernel, precision)
@@ -209,13 +253,15 @@ class CudaDevice(Device):
 
     def start_recording(self) -> None:
         """From here on launches go into a graph."""
-        self._target = self._stream.create_graph_builder()
-        self._target.begin_building()
+        self._builder = self._stream.create_graph_builder()
+        self._builder.begin_building()
+        self._target = self._builder.stream.handle
         self.recording = True
 
     def stop_recording(self) -> Callable[[], None]:
         """Launches go to the GPU again; what is given back starts the graph."""
-        builder, self._target, self.recording = self._target, self._stream, False
+        builder, self._builder = self._builder, None
+        self._target, self.recording = self._stream.handle, False
         graph = builder.end_building().complete()
         stream = self._stream
         return lambda: graph.launch(stream)

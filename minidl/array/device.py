@@ -63,12 +63,21 @@ class Device(ABC):
 
     def launch(self, kernel: GpuKernel, grid: Size, block: Size, args: tuple[Any, ...]) -> None:
         """Start a kernel; `GpuKernel.__call__` is the way to it."""
-        key = (kernel, kernel.precision(args), grid, block)
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = self.plan(kernel, key[1], three(grid), three(block))
+        real = kernel.first_real
+        try:
+            plan = self._plans[kernel, None if real is None else args[real].dtype, grid, block]
+        except (KeyError, AttributeError):
+            plan = self.ready(kernel, grid, block, args)
         self.launches += 1
         plan(args)
+
+    def ready(self, kernel: GpuKernel, grid: Size, block: Size, args: tuple[Any, ...]) -> Plan:
+        """The plan of a launch, for whoever keeps it: calling it counts as no launch."""
+        precision, real = kernel.precision(args), kernel.first_real
+        key = (kernel, None if real is None else args[real].dtype, grid, block)
+        if key not in self._plans:
+            self._plans[key] = self.plan(kernel, precision, three(grid), three(block))
+        return self._plans[key]
 
     @abstractmethod
     def plan(

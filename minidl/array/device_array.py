@@ -30,6 +30,7 @@ __all__ = ["DeviceArray", "empty"]
 
 DTYPES = tuple(map(np.dtype, ("bool", "uint8", "int32", "int64", "float32", "float64")))
 """What kernels can read and write."""
+KNOWN = frozenset(DTYPES)
 MOST = 2**31 - 1
 """Kernels count in int32."""
 
@@ -203,6 +204,8 @@ class DeviceArray(Methods, np.lib.mixins.NDArrayOperatorsMixin):
 
     def contiguous(self) -> DeviceArray:
         """Itself where its elements lie one after the other in C order, else a copy."""
+        if self.strides == views.dense(self.shape):  # the usual case, made short
+            return self
         return self if self.flags.c_contiguous else self.copy()
 
     def fill(self, value: Any) -> None:
@@ -277,7 +280,7 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike, device: Device) -> DeviceArr
         ValueError: more elements than kernels can count.
     """
     kind = np.dtype(dtype)
-    if kind not in DTYPES:
+    if kind not in KNOWN:
         names = ", ".join(known.name for known in DTYPES)
         raise DTypeError(f"DeviceArray: expected a dtype of {names}, got {kind}")
     size = math.prod(shape)

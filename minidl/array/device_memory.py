@@ -9,7 +9,8 @@ used while it was recorded stay its own, in a `Reserve`, until the recording is 
 
 from __future__ import annotations
 
-from collections import deque
+import functools
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,12 @@ from minidl.errors import BackendError
 __all__ = ["Block", "Buffer", "MemoryPool", "Reserve"]
 
 SMALLEST = 512  # bytes of the smallest block
+
+
+@functools.lru_cache(maxsize=4096)  # a training step asks for the same sizes every time
+def block_size(nbytes: int) -> int:
+    """How large a block is that has room for so many bytes."""
+    return max(SMALLEST, rounded(nbytes))
 
 
 class Block:
@@ -47,25 +54,23 @@ class Buffer:
     """Memory for one array and its views; its block goes back to the pool when nobody refers to it any more.
 
     Attributes:
+        device: whose memory it is.
         memory: what the device calls it: an address on a GPU.
         nbytes: how many bytes were asked for.
     """
 
-    __slots__ = ("__weakref__", "_block", "_pool", "memory", "nbytes")
+    __slots__ = ("__weakref__", "_block", "_pool", "device", "memory", "nbytes")
 
+    device: Any
     memory: Any
     nbytes: int
 
     def __init__(self, pool: MemoryPool, block: Block, nbytes: int) -> None:
         self.memory = block.memory
         self.nbytes = nbytes
+        self.device = pool.device
         self._pool = pool
         self._block = block
-
-    @property
-    def device(self) -> Any:
-        """The device whose memory it is."""
-        return self._pool.device
 
     def __del__(self) -> None:
         self._pool.give_back(self._block)
@@ -95,13 +100,13 @@ class MemoryPool:
     def __init__(self, allocate: Callable[[int], Any], free: Callable[[Any], None]) -> None:
         self._allocate = allocate
         self._free = free
-        self._idle: dict[int, deque[Block]] = {}
+        self._idle: defaultdict[int, deque[Block]] = defaultdict(deque)
         self._recording: Reserve | None = None
         self.in_use = self.peak = self.kept = self.allocations = 0
 
     def take(self, nbytes: int) -> Buffer:
         """A buffer of `nbytes` bytes, whose contents are anything."""
-        size = max(SMALLEST, rounded(nbytes))
+        size = block_size(nbytes)
         block = self._recorded(size) if self._recording is not None else self._any(size)
         self.in_use += size
         if self.in_use > self.peak:
@@ -111,7 +116,7 @@ class MemoryPool:
     def _any(self, size: int) -> Block:
         try:
             return self._idle[size].popleft()
-        except (KeyError, IndexError):
+        except IndexError:
             pass
         try:
             memory = self._allocate(size)
@@ -139,7 +144,9 @@ class MemoryPool:
         """A buffer's end: its block waits for the next."""
         self.in_use -= block.size
         reserve = block.reserve
-        if reserve is None or reserve.dropped:
+        if reserve is None:
+            self._idle[block.size].append(block)
+        elif reserve.dropped:
             self.keep(block)
         else:
             reserve.idle.setdefault(block.size, deque()).append(block)
@@ -147,7 +154,7 @@ class MemoryPool:
     def keep(self, block: Block) -> None:
         """Keep an idle block for anybody."""
         block.reserve = None
-        self._idle.setdefault(block.size, deque()).append(block)
+        self._idle[block.size].append(block)
 
     @contextmanager
     def recording(self) -> Iterator[Reserve]:

@@ -44,10 +44,8 @@ class Operation(NamedTuple):
 class Plan(NamedTuple):
     """All that a launch needs besides the arrays."""
 
-    kernel: GpuKernel | None  # None where there is nothing to compute
-    grid: int
-    block: int
-    casts: tuple[Callable[[Any], Any] | None, ...]  # of the inputs that are numbers
+    start: Callable[[tuple[Any, ...]], None] | None  # None where there is nothing to compute
+    casts: tuple[Callable[[Any], Any] | None, ...]  # of the inputs that are numbers, if there are any
     numbers: tuple[int, ...]
     shape: tuple[int, ...]
     strides: tuple[int, ...]
@@ -102,22 +100,19 @@ def compute(
     Returns:
         `out`, or the new array.
     """
-    device = None if out is None else out.device
     key: list[Any] = [operation.name, dtype]
+    device = None
     if out is not None:
         inputs = [_apart(x, out) if type(x) is DeviceArray else x for x in inputs]
-        key += (out.dtype, out.shape, out.strides)
+        device = out.device
+        key += (device, out.dtype, out.shape, out.strides)
     for x in inputs:
-        if type(x) is not DeviceArray:
-            key.append(_number_type(x))
-            continue
-        key += (x.dtype, x.shape, x.strides)
-        if device is None:
+        if type(x) is DeviceArray:
             device = x.device
-        elif x.device is not device:
-            raise BackendError(
-                f"{operation.name}: expected arrays on one device, got {device.name!r} and {x.device.name!r}"
-            )
+            key += (device, x.dtype, x.shape, x.strides)
+        else:
+            key.append(_number_type(x))
+    assert device is not None
     where = tuple(key)
     plan = _plans.get(where)
     if plan is None:
@@ -125,11 +120,12 @@ def compute(
             _plans.clear()
         plan = _plans[where] = _make_plan(operation, inputs, out, dtype)
     if out is None:
-        assert device is not None
         out = DeviceArray(device.allocate(plan.nbytes), plan.shape, plan.strides, 0, plan.dtype)
-    if plan.kernel is not None:
-        given = [x if cast is None else cast(x) for x, cast in zip(inputs, plan.casts, strict=True)]
-        plan.kernel(plan.grid, plan.block, out, *given, *plan.numbers)
+    if plan.start is not None:
+        device.launches += 1
+        if plan.casts:
+            inputs = [x if cast is None else cast(x) for x, cast in zip(inputs, plan.casts, strict=True)]
+        plan.start((out, *inputs, *plan.numbers))
     return out
 
 
@@ -158,7 +154,7 @@ def _number_type(x: Any) -> Any:
 
 def _apart(x: DeviceArray, out: DeviceArray) -> DeviceArray:
     """The input, copied where writing `out` would change elements that are yet to be read."""
-    if x.buffer is not out.buffer or x.layout == out.layout:
+    if x is out or x.buffer is not out.buffer or x.layout == out.layout:
         return x
     (low, high), (first, last) = views.span(x.layout), views.span(out.layout)
     return x.copy() if low < last and first < high else x
@@ -174,6 +170,11 @@ def _make_plan(operation: Operation, inputs: Sequence[Any], out: DeviceArray | N
         if wanted not in DTYPES:
             raise DTypeError(f"{operation.name}: a device computes in {_NAMES}, not in {wanted}")
     arrays = [x for x in inputs if isinstance(x, DeviceArray)]
+    device, *others = dict.fromkeys(x.device for x in (arrays if out is None else [out, *arrays]))
+    if others:
+        raise BackendError(
+            f"{operation.name}: expected arrays on one device, got {device.name!r} and {others[0].name!r}"
+        )
     shape = np.broadcast_shapes(*(x.shape for x in arrays))
     if out is not None and np.broadcast_shapes(shape, out.shape) != out.shape:
         raise ValueError(f"{operation.name}: expected an out of shape {shape}, got {out.shape}")
@@ -181,7 +182,8 @@ def _make_plan(operation: Operation, inputs: Sequence[Any], out: DeviceArray | N
     written = views.dense(shape) if out is None else out.strides
     out_dtype = result if out is None else out.dtype
     casts = tuple(
-        None if isinstance(x, DeviceArray) else loop.type for x, loop in zip(inputs, loops, strict=True)
+        None if isinstance(x, DeviceArray) else float if loop.kind == "f" else loop.type
+        for x, loop in zip(inputs, loops, strict=True)
     )
 
     strides = [written, *(views.broadcast(x.layout, shape).strides for x in arrays)]
@@ -190,15 +192,16 @@ def _make_plan(operation: Operation, inputs: Sequence[Any], out: DeviceArray | N
     if count > MOST:
         raise ValueError(f"{operation.name}: expected at most {MOST} elements, got {shape}")
     if count == 0:
-        return Plan(None, 0, 0, casts, (), shape, written, out_dtype, 0)
+        return Plan(None, (), (), shape, written, out_dtype, 0)
     forms = tuple(_form(sizes, s) for s in steps)
     walked = [s for s, form in zip(steps, forms, strict=True) if form == "strided"]
     stored = iter(x.dtype for x in arrays)
     operands = tuple((loop, None if cast else next(stored)) for loop, cast in zip(loops, casts, strict=True))
     kernel = _kernel(operation.name, operands, result, out_dtype, forms, len(sizes) if walked else 1)
     numbers = (count, *(sizes[1:] if walked else ()), *(step for s in walked for step in s))
+    start = device.ready(kernel, *launch_size(count), ())  # it has no `real`: its dtypes are its own
     nbytes = count * out_dtype.itemsize
-    return Plan(kernel, *launch_size(count), casts, numbers, shape, written, out_dtype, nbytes)
+    return Plan(start, casts if any(casts) else (), numbers, shape, written, out_dtype, nbytes)
 
 
 _NAMES = ", ".join(dtype.name for dtype in DTYPES)

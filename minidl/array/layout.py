@@ -98,6 +98,9 @@ def index(layout: Layout, key: Any) -> Layout:
     Raises:
         IndexError: an index outside its dimension, too many of them, or one of another kind.
     """
+    if type(key) is int and layout.shape and -layout.shape[0] <= key < layout.shape[0]:  # made short
+        start = layout.offset + layout.strides[0] * (key % layout.shape[0])
+        return Layout(layout.shape[1:], layout.strides[1:], start)
     items = list(key) if isinstance(key, tuple) else [key]
     indexed = sum(item is not None and item is not Ellipsis for item in items)
     ellipses = sum(item is Ellipsis for item in items)

@@ -35,7 +35,12 @@ from minidl.kernels.embedding import bags_of, gather_rows, scatter_max, scatter_
 from minidl.kernels.groups import group_norm, group_norm_input_grad
 from minidl.kernels.lines import prelu, prelu_input_grad, three_lines, three_lines_input_grad
 from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
-from minidl.kernels.normalization import batch_norm, batch_norm_fixed, batch_norm_input_grad
+from minidl.kernels.normalization import (
+    batch_norm,
+    batch_norm_fixed,
+    batch_norm_input_grad,
+    move_statistics,
+)
 from minidl.kernels.optim import adam_step, sgd_step
 from minidl.kernels.pooling import max_pool2d, max_pool2d_input_grad
 from minidl.kernels.probabilities import (
@@ -86,6 +91,7 @@ __all__ = [
     "max_pool2d",
     "max_pool2d_input_grad",
     "mish",
+    "move_statistics",
     "prelu",
     "prelu_input_grad",
     "relu",

@@ -7,7 +7,7 @@ import numpy as np
 from minidl.array import Array
 from minidl.kernels.registry import kernel
 
-__all__ = ["batch_norm", "batch_norm_fixed", "batch_norm_input_grad"]
+__all__ = ["batch_norm", "batch_norm_fixed", "batch_norm_input_grad", "move_statistics"]
 
 
 @kernel
@@ -41,6 +41,13 @@ def batch_norm_fixed(
     if beta is not None:
         y += _per_channel(beta, x)
     return y
+
+
+@kernel
+def move_statistics(running_mean: Array, running_var: Array, mean: Array, var: Array, m: float) -> None:
+    """Move running statistics, in place, towards a batch's: `running ← (1 − m)·running + m·batch`, (C,)."""
+    running_mean[...] = (1 - m) * running_mean + m * mean
+    running_var[...] = (1 - m) * running_var + m * var
 
 
 @kernel

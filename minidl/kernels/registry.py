@@ -36,6 +36,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 BACKENDS = ("numpy", "numba")
 PLAIN = {np.ndarray, bool, float, int, str, tuple, type(None)}
 """Types of arguments that leave no choice: host arrays, and what says nothing about arrays."""
+_on_device: dict[tuple[type, ...], type] = {}
+"""The type of array on a device among types of arguments that a call had."""
 KERNELS: dict[str, Kernel[..., Any]] = {}
 """Every kernel by name: what the tests of "same as the reference" go through."""
 
@@ -86,15 +88,21 @@ class Kernel(Generic[P, R]):
         if len(types) > 1:
             raise BackendError(f"{self!r}: expected arrays of one type, got {names}")
         _load_device_twins()
-        twin = self.twins.get(types.pop())
+        array_type = types.pop()
+        twin = self.twins.get(array_type)
         if twin is None:
             raise BackendError(f"{self!r}: there is no implementation for {names}")
+        _on_device[tuple(map(type, args))] = array_type
         return twin
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the implementation that fits the arrays."""
         if _compiled and not kwargs and PLAIN.issuperset(map(type, args)):  # the usual case, made short
             return self.twins.get(np.ndarray, self.reference)(*args, **kwargs)
+        if not kwargs:  # arrays on a device, with what came beside them before
+            twin = self.twins.get(_on_device.get(tuple(map(type, args)), object))
+            if twin is not None:
+                return twin(*args, **kwargs)
         return self.implementation(*args, *kwargs.values())(*args, **kwargs)
 
     def __repr__(self) -> str:

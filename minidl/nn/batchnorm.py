@@ -119,8 +119,7 @@ class _BatchNorm(Module):
         """Running ← (1 − m)·running + m·batch."""
         if self.running_mean is None or self.running_var is None:
             return
-        self.running_mean[...] = (1 - m) * self.running_mean + m * mean
-        self.running_var[...] = (1 - m) * self.running_var + m * var
+        kernels.move_statistics(self.running_mean, self.running_var, mean, var, m)
 
     def _checked(self, x: Array) -> Array:
         """The input as a batch, if this layer takes it."""

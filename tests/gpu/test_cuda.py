@@ -152,6 +152,34 @@ class Driver:
 
     cuMemcpyDtoHAsync = cuMemcpyHtoDAsync  # noqa: N815
 
+    CUfunction = staticmethod(lambda handle: handle)
+
+    def cuLaunchKernel(self, function, *rest):  # noqa: N802
+        """Read the arguments as a driver does, by what the kernel's image says of them."""
+        *shape, shared, stream, where, extra = rest
+        assert (shared, extra) == (0, 0)
+        text, name, entry = KERNELS[function]
+        addresses = (ctypes.c_void_p * len(IMAGES[entry])).from_address(where)
+        args = tuple(kind.from_address(at).value for kind, at in zip(IMAGES[entry], addresses, strict=True))
+        launched = (tuple(shape[:3]), tuple(shape[3:])), (text, name, entry), args
+        (LAUNCHED if stream == Stream.handle else Builder.now.launched).append(launched)
+        return (0,)
+
+
+KERNELS = []
+"""What was loaded; a kernel's handle is its number."""
+IMAGES = {}
+"""The types of each kernel's arguments, by the kernel's name in its PTX."""
+CTYPES = {"bool": "bool", "uint8": "uint8", "float32": "float", "float64": "double"}
+
+
+def image(kernel, precision):
+    names = [argument.dtype(precision).name for argument in kernel.arguments]
+    return [
+        ctypes.c_uint64 if a.pointer else getattr(ctypes, f"c_{CTYPES.get(n, n)}")
+        for a, n in zip(kernel.arguments, names, strict=True)
+    ]
+
 
 class Stream:
     handle = 7
@@ -170,10 +198,10 @@ class Builder:
     """A graph that is being recorded; replayed, it appends its launches to a list."""
 
     def __init__(self):
-        self.launched, self.state = [], "new"
+        self.launched, self.state, self.stream = [], "new", SimpleNamespace(handle=8)
 
     def begin_building(self):
-        self.state = "building"
+        self.state, Builder.now = "building", self
 
     def end_building(self):
         assert self.state == "building"
@@ -186,8 +214,9 @@ class Builder:
 LAUNCHED = []
 
 
-def launch(target, config, kernel, *args):
-    (target.launched if isinstance(target, Builder) else LAUNCHED).append((config, kernel, args))
+def load(text, name, entry):
+    KERNELS.append((text, name, entry))
+    return SimpleNamespace(handle=len(KERNELS) - 1)
 
 
 @pytest.fixture
@@ -203,11 +232,9 @@ def gpu(monkeypatch):
     )
     core = SimpleNamespace(
         Device=lambda number: device,
-        LaunchConfig=lambda grid, block: (grid, block),
         ObjectCode=SimpleNamespace(
-            from_ptx=lambda text, name: SimpleNamespace(get_kernel=lambda entry: (text, name, entry))
+            from_ptx=lambda text, name: SimpleNamespace(get_kernel=lambda entry: load(text, name, entry))
         ),
-        launch=launch,
     )
     monkeypatch.setattr(cuda_module, "compiler_is_installed", lambda: True)
     monkeypatch.setattr(cuda_module, "_libraries", lambda: SimpleNamespace(core=core, driver=driver))
@@ -215,7 +242,9 @@ def gpu(monkeypatch):
 
     def compile_kernel(kernel, precision, capability):
         compiled.append((kernel.name, precision, capability))
-        return b"ptx", f"entry_of_{kernel.name}_{precision}"
+        entry = f"entry_of_{kernel.name}_{precision}"
+        IMAGES[entry] = image(kernel, precision)
+        return b"ptx", entry
 
     monkeypatch.setattr(cuda_module, "kept_kernel", compile_kernel)
     made = cuda_module.CudaDevice()
@@ -266,7 +295,40 @@ def test_a_launch_has_addresses_and_typed_numbers(gpu):
     assert config == ((2, 1, 1), (32, 2, 1))
     assert kernel == (b"ptx", "scaled", "entry_of_scaled_float32")
     assert args == (y.buffer.memory, x.buffer.memory + 12, 0.5, True, 4)
-    assert [type(arg) for arg in args] == [int, int, np.float32, np.bool_, np.int32]
+
+
+def test_numbers_arrive_as_the_kernels_types_have_them(gpu):
+    kinds = ("bool", "uint8", "int32", "uint32", "int64", "float32", "float64")
+    names = "abcdefg"
+    signature = ", ".join(["real* y", *(f"{kind} {name}" for kind, name in zip(kinds, names, strict=True))])
+    kernel = kernel_from_source(f"def all_kinds(y, {', '.join(names)}):\n    y[0] = y[0]\n", signature)
+    y = Flat(gpu, np.zeros(4, "float32"))
+    for given, wanted in [
+        ((True, 255, -(2**31), 2**32 - 1, -(2**63), 0.1, 0.1), None),
+        ((np.bool_(False), np.uint8(7), np.int64(-1), np.int32(9), np.int32(-2), np.float64(0.5), 1), None),
+        ((1, 2.0, 3.7, 4.0, 5.5, np.float32(2), -np.inf), (True, 2, 3, 4, 5, 2.0, -np.inf)),  # as NumPy casts
+        ((0, 0, 0, 0, 0, np.inf, "1.5"), (False, 0, 0, 0, 0, np.inf, 1.5)),
+    ]:
+        kernel(1, 32, y, *given)
+        *_, args = LAUNCHED.pop()
+        wanted = list(given if wanted is None else wanted)
+        wanted[5] = float(np.float32(wanted[5]))
+        assert list(args[1:]) == wanted
+
+
+def test_an_array_whose_dtype_is_an_equal_object_fits(gpu):
+    x = Flat(gpu, np.zeros(4, "float32"))
+    x.dtype = np.dtype("float32", metadata={"unit": "m"})
+    assert x.dtype is not np.dtype("float32")
+    scaled(1, 32, x, x, 0.5, True, 4)
+    assert LAUNCHED[0][2][0] == x.buffer.memory
+
+
+def test_a_launch_that_the_driver_refuses_says_so(gpu):
+    gpu.driver.cuLaunchKernel = lambda *args: (100,)
+    y = Flat(gpu, np.zeros(4, "float32"))
+    with pytest.raises(BackendError, match="CUDA: no CUDA-capable device"):
+        scaled(1, 32, y, y, 0.5, True, 4)
 
 
 def test_a_kernel_is_compiled_once_for_each_precision(gpu):

@@ -73,8 +73,21 @@ BUGS = [
     ("squared_error", loss, "total_kernel", "range(cuda.threadIdx.x, n", "range(cuda.threadIdx.x, min(n, 3)"),
     ("batch_norm", normalization, "moments_kernel", "first + block_sum", "block_sum"),
     ("batch_norm", normalization, "moments_kernel", "deviation * deviation", "deviation"),
+    ("batch_norm", normalization, "moments_kernel", "min(n, begin + piece)", "begin + piece"),
+    ("batch_norm", normalization, "moments_of_pieces_kernel", " + deviation * deviation", ""),
+    ("batch_norm", normalization, "moments_of_pieces_kernel", "first + lanes_sum", "lanes_sum"),
+    ("batch_norm", normalization, "moments_of_pieces_kernel", "lane == 0 and c < channels", "lane == 0"),
     ("batch_norm_fixed", normalization, "normalize_kernel", "var[c] + eps", "var[c]"),
+    ("move_statistics", normalization, "move_statistics_kernel", "+ m * var[c]", "+ m * mean[c]"),
     ("batch_norm_input_grad", normalization, "affine_grad_kernel", "(x[i] - centre)", "x[i]"),
+    ("batch_norm_input_grad", normalization, "affine_grad_kernel", "begin + cuda.threadIdx.x", "begin"),
+    (
+        "batch_norm_input_grad",
+        normalization,
+        "affine_grad_of_pieces_kernel",
+        "lanes_sum(of_gradients, lanes)",
+        "of_gradients",
+    ),
     ("batch_norm_input_grad", normalization, "normalize_input_grad_kernel", "if of_batch", "if not of_batch"),
     ("group_norm", groups, "group_norm_kernel", "first + block_sum", "block_sum"),
     ("group_norm", groups, "group_norm_kernel", "if centred", "if not centred"),
@@ -122,6 +135,12 @@ BUGS = [
     ),
     ("bags_of", embedding, "bags_kernel", "<= j", "< j"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch):
+    """So that what the simulator has time for is cut into some."""
+    monkeypatch.setattr(normalization, "PIECE", 8)
 
 
 def broken(kernel, old, new):

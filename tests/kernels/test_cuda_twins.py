@@ -14,8 +14,9 @@ import minidl.kernels.cuda
 from minidl.array.transfer import to_host
 from minidl.errors import DTypeError, ShapeError
 from minidl.kernels.cuda.conv import FORWARD, INPUT_GRAD, WEIGHT_GRAD
+from minidl.kernels.cuda.multiply import choose_tile, split_sum
 from minidl.kernels.cuda.products import product
-from minidl.kernels.cuda.tiles import LARGE, SMALL
+from minidl.kernels.cuda.tiles import LARGE, SMALL, WIDE
 from minidl.kernels.registry import KERNELS
 
 DTYPES = [np.float32, np.float64]
@@ -27,6 +28,14 @@ DTYPES = [np.float32, np.float64]
 def test_a_twin_equals_its_reference_and_itself(name, dtype, gaps):
     for arguments in draws(name, dtype):
         check_twin(name, dtype, arguments, gaps=gaps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_cross_entropy_of_probabilities_divides_by_a_number_on_both_sides(dtype):
+    """The draws above seldom have them so small, and 20 draws on a GPU do."""
+    rng = np.random.default_rng(0)
+    x, target = (rng.random((3, 4)).astype(dtype) for _ in range(2))
+    check_twin("cross_entropy", dtype, (x, target, None, -100, 0.0))
 
 
 # ------------------------------------------------------------------ products by tiles
@@ -150,6 +159,36 @@ def test_sums_over_many_windows_are_shared_by_blocks(monkeypatch):
     check_convolutions(((3, 2, 27, 27), (2, 1, 1, 2), (1, 1), (0, 0), (1, 1), 2), np.float32)
 
 
+def test_large_tiles_share_sums_too(monkeypatch):
+    """With k ending within a step of a part, and the bias once."""
+    monkeypatch.setattr(minidl.kernels.cuda.multiply, "SHARE", 16)
+    monkeypatch.setattr(minidl.kernels.cuda.multiply, "WORTH", 1)
+    a, b = matrices(130, 43, 129, np.float32)
+    bias = np.arange(129, dtype=np.float32)
+    compare(product(*map(on_device, (a, b, bias)), tile=LARGE), a @ b + bias, np.float32, 43)
+    monkeypatch.setattr(minidl.kernels.cuda.multiply, "choose_tile", lambda tiles, *_: tiles[0])
+    check_convolutions(GEOMETRIES[1], np.float32)
+
+
+def test_a_weight_gradient_has_large_tiles_and_blocks_enough_for_the_gpu():
+    """64 filters of 64·3·3 over 8 images of 32×32: five tiles, whose sums of 8192 are cut."""
+    tile = choose_tile((WIDE, SMALL), 64, 576, 8192, 1, "float32")
+    run, parts = split_sum(8192, 5, tile)
+    assert (tile, run, parts) == (WIDE, 160, 52)
+    assert choose_tile((WIDE, SMALL), 64, 576, 8192, 1, "float64") == SMALL
+    assert choose_tile((WIDE, SMALL), 64, 576, 500, 1, "float32") == SMALL
+
+
+@pytest.mark.parametrize("tile", [LARGE, WIDE, SMALL])
+def test_the_parts_of_a_sum_are_whole_steps_and_all_of_it(tile):
+    for depth in (0, 1, 63, 255, 256, 784, 5000, 70_000):
+        for blocks in (1, 7, 100, 1000):
+            run, parts = split_sum(depth, blocks, tile)
+            assert run % tile.depth == 0
+            assert (parts - 1) * run < max(depth, 1) <= parts * run
+            assert parts == 1 or depth >= 256
+
+
 def test_each_product_is_made_with_a_large_and_a_small_tile():
     assert all(len(kernels) == 2 and SMALL in kernels for kernels in (FORWARD, INPUT_GRAD, WEIGHT_GRAD))
 
@@ -177,6 +216,29 @@ def test_a_float32_sum_is_as_accurate_as_one_in_float64(name):
     wanted = KERNELS[name].reference(x)
     result = to_host(KERNELS[name](on_device(x)))
     np.testing.assert_allclose(result, wanted, rtol=1.2e-7)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("pieces", [2, 5, 63])
+def test_batch_norm_of_channels_in_pieces(pieces, dtype, monkeypatch):
+    """Numbers that are large and alike would lose digits of a variance from sums of squares in float32."""
+    monkeypatch.setattr(minidl.kernels.cuda.normalization, "PIECE", 126 // pieces)
+    rng = np.random.default_rng(0)
+    x, dy = (rng.standard_normal((6, 3, 3, 7)).astype(dtype) for _ in range(2))
+    x[:, 1] += 30
+    gamma, beta, mean, var = (rng.random(3).astype(dtype) for _ in range(4))
+    check_twin("batch_norm", dtype, (x, gamma, beta, 1e-5))
+    check_twin("batch_norm_input_grad", dtype, (dy, x, mean, var, gamma, 1e-5, True))
+
+
+def test_batch_norm_cuts_large_channels_into_pieces_that_depend_on_shapes_alone():
+    pieces = minidl.kernels.cuda.normalization._pieces
+    assert pieces(64, 32 * 1024) == (6, 5462)
+    assert pieces(512, 128) == (1, 128)
+    assert pieces(3, 10**6) == (64, 15625)
+    for channels, n in [(1, 2049), (2, 5000), (7, 99_999), (5, 0), (1000, 50_000)]:
+        count, each = pieces(channels, n)
+        assert (count - 1) * each < max(n, 1) <= count * each
 
 
 @pytest.mark.parametrize("name", ["sum_rows", "sum_channels"])

@@ -9,6 +9,7 @@ atomic sums, and the bits are the same every time. A product of few rows would l
 
 from __future__ import annotations
 
+import functools
 import math
 
 from minidl.array.device_array import DeviceArray, empty
@@ -137,7 +138,7 @@ def conv2d(
 ) -> DeviceArray:
     """As the reference."""
     f, cg, kh, kw = weight.shape
-    shape = (len(x), f, *output_sizes(x.shape, (kh, kw), stride, padding, dilation))
+    shape = (len(x), f, *_outputs(x.shape[2:], (kh, kw), stride, padding, dilation))
     _check_channels("conv2d", x.shape, weight.shape, groups)
     y = empty(shape, x.dtype, x.device)
     x, weight = x.contiguous(), weight.contiguous()
@@ -205,6 +206,9 @@ def conv2d_weight_grad(
         sizes=sizes, c_row=columns,
     )  # fmt: skip
     return dW
+
+
+_outputs = functools.lru_cache(maxsize=4096)(output_sizes)  # a training step has the same shapes every time
 
 
 def _check_channels(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from minidl.array.device_array import DeviceArray, empty
-from minidl.array.gpu import GpuKernel, cuda, gpu_kernel, uint32
+from minidl.array.gpu import PRECISIONS, GpuKernel, cuda, gpu_kernel, uint32
 from minidl.kernels.cuda.lanes import each
 from minidl.kernels.cuda.tiles import Matrix, Tile, product_kernel
 
@@ -14,9 +14,14 @@ __all__ = ["Kernels", "add_parts", "multiply", "product_kernels"]
 Kernels: TypeAlias = dict[Tile, GpuKernel]
 """The same product with tiles of several sizes, the largest first."""
 
-ENOUGH = 96  # blocks that keep a GPU of a hundred and some multiprocessors about busy
-SHARE = 256  # k's below which a sum is not cut any further
-PARTS = 32  # into so many at most
+ENOUGH = 132 * 256
+"""Threads that keep a GPU busy: an H100 or H200 has 132 multiprocessors, and each needs some 8 warps, as a
+warp waits for its numbers most of the time."""
+FEW = 24  # blocks of large tiles that are better than more of small ones
+SHARE = 64  # k's below which a sum is not cut any further
+WORTH = 4  # a sum of fewer such shares is not cut at all: adding up the parts is a launch of its own
+PARTS = 64  # into so many at most
+LONG = 512  # k's of which a block may well have few: a longer sum is cut, so that large tiles are enough
 
 
 def product_kernels(
@@ -65,9 +70,9 @@ def multiply(
     m, n, depth = shape
     if not c.size:
         return
-    tile = tile or choose_tile(tuple(kernels), m, n, batch, c.dtype.name)
+    tile = tile or choose_tile(tuple(kernels), m, n, depth, batch, PRECISIONS[c.dtype])
     blocks = -(-m // tile.rows) * -(-n // tile.columns)
-    run, parts = split_sum(depth, blocks * batch, tile.depth)
+    run, parts = split_sum(depth, blocks * batch, tile)
     partial = c if parts == 1 else empty((parts, c.size), c.dtype, c.device)
     given = bias if bias is not None and parts == 1 else c
     kernels[tile](
@@ -79,20 +84,22 @@ def multiply(
         add_parts(c, partial, parts, bias, bias_every)
 
 
-def choose_tile(tiles: tuple[Tile, ...], m: int, n: int, batch: int, dtype: str) -> Tile:
+def choose_tile(tiles: tuple[Tile, ...], m: int, n: int, depth: int, batch: int, dtype: str) -> Tile:
     """The first tile of which there are enough to keep the GPU busy, and which C fills for the most part."""
     for tile in tiles[:-1]:
         down, across = -(-m // tile.rows), -(-n // tile.columns)
         wide = down * tile.rows * across * tile.columns
-        if tile.real in ("real", dtype) and down * across * batch >= ENOUGH // 4 and 2 * m * n >= wide:
+        blocks = down * across * batch * max(1, depth // LONG)
+        if tile.real in ("real", dtype) and blocks >= FEW and 2 * m * n >= wide:
             return tile
     return tiles[-1]
 
 
-def split_sum(depth: int, blocks: int, step: int) -> tuple[int, int]:
+def split_sum(depth: int, blocks: int, tile: Tile) -> tuple[int, int]:
     """How many k's one block adds up, and how many blocks share a sum, when the rest gives so few blocks."""
-    parts = max(1, min(PARTS, ENOUGH // blocks, depth // SHARE))
-    run = max(1, -(-depth // (parts * step))) * step
+    shares = depth // SHARE
+    parts = max(1, min(PARTS, ENOUGH // (blocks * tile.threads), shares if shares >= WORTH else 1))
+    run = max(1, -(-depth // (parts * tile.depth))) * tile.depth
     return run, max(1, -(-depth // run))
 
 

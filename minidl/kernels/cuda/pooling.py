@@ -6,6 +6,7 @@ says, several would add to one pixel at once, in an order that nobody knows.
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -127,14 +128,13 @@ def max_pool2d(
     x: DeviceArray, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
 ) -> tuple[DeviceArray, DeviceArray]:
     """As the reference, but the winners of more than 256 cells are int32, as no device array is uint16."""
-    how = (kernel_size, stride, padding, dilation)
-    sizes = output_sizes(x.shape, *how, ceil_mode)
+    sizes, numbers = _numbers(x.shape, (kernel_size, stride, padding, dilation), ceil_mode)
     shape = (*x.shape[:2], *sizes)
-    numbers = pooling.winner_dtype(kernel_size)
-    run = max_pool2d_kernel if numbers == np.uint8 else max_pool2d_wide_kernel
+    bytes_do = pooling.winner_dtype(kernel_size) == np.uint8
+    run = max_pool2d_kernel if bytes_do else max_pool2d_wide_kernel
     y = empty(shape, x.dtype, x.device)
-    winners = empty(shape, np.uint8 if numbers == np.uint8 else np.int32, x.device)
-    each(run, y.size, y, winners, x.contiguous(), *_numbers(x.shape, sizes, how))
+    winners = empty(shape, np.uint8 if bytes_do else np.int32, x.device)
+    each(run, y.size, y, winners, x.contiguous(), *numbers)
     return y, winners
 
 
@@ -150,8 +150,7 @@ def max_pool2d_input_grad(
     ceil_mode: bool,
 ) -> DeviceArray:
     """As the reference, but a winner that is no cell of its window gets nothing, and no error."""
-    how = (kernel_size, stride, padding, dilation)
-    sizes = output_sizes(input_shape, *how, ceil_mode)
+    sizes, numbers = _numbers(tuple(input_shape), (kernel_size, stride, padding, dilation), ceil_mode)
     if not dy.shape == winners.shape == (*input_shape[:2], *sizes):
         raise ShapeError(
             f"max_pool2d_input_grad: expected dy and winners {(*input_shape[:2], *sizes)}, "
@@ -162,11 +161,14 @@ def max_pool2d_input_grad(
     dx = empty(tuple(input_shape), dy.dtype, dy.device)
     run = max_pool2d_input_grad_kernel if winners.dtype == np.uint8 else max_pool2d_input_grad_wide_kernel
     given = winners if winners.dtype == np.uint8 else winners.astype(np.int32, copy=False)
-    numbers = _numbers(input_shape, sizes, how)
     each(run, dx.size, dx, dy.contiguous(), given.contiguous(), *numbers)
     return dx
 
 
-def _numbers(input_shape: tuple[int, ...], sizes: Pair, how: tuple[Pair, ...]) -> tuple[int, ...]:
-    """What `WINDOW` names."""
-    return (*input_shape[2:], *sizes, *(number for pair in how for number in pair))
+@functools.lru_cache(maxsize=4096)  # a training step pools the same shapes every time
+def _numbers(
+    input_shape: tuple[int, ...], how: tuple[Pair, Pair, Pair, Pair], ceil_mode: bool
+) -> tuple[Pair, tuple[int, ...]]:
+    """How many windows there are along the height and width, and what `WINDOW` names."""
+    sizes = output_sizes(input_shape, *how, ceil_mode)
+    return sizes, (*input_shape[2:], *sizes, *(number for pair in how for number in pair))

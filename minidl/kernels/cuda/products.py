@@ -98,7 +98,11 @@ def product(
     ):
         given = f"{a.shape} and {b.shape}" + ("" if bias is None else f" and a bias {bias.shape}")
         raise ShapeError(f"product: expected (M, K) and (K, N), got {given}")
-    return _product(a[None], b[None], bias, tile)[0]
+    _check_dtypes(a, b, bias)
+    a, b = _ahead(a), _ahead(b)
+    c = empty((a.shape[0], b.shape[1]), a.dtype, a.device)
+    _fill(c, a, b, (0, *a.strides, 0, *b.strides), 1, bias, tile)
+    return c
 
 
 def batched_product(a: DeviceArray, b: DeviceArray) -> DeviceArray:
@@ -128,19 +132,39 @@ def _one_batch(matrix: DeviceArray, batch: tuple[int, ...]) -> DeviceArray:
     return made
 
 
-def _product(
-    a: DeviceArray, b: DeviceArray, bias: DeviceArray | None = None, tile: Tile | None = None
-) -> DeviceArray:
+def _product(a: DeviceArray, b: DeviceArray) -> DeviceArray:
     """(B, M, K) · (B, K, N)."""
+    _check_dtypes(a, b, None)
+    a, b = _ahead(a), _ahead(b)
+    c = empty((*a.shape[:2], b.shape[2]), a.dtype, a.device)
+    _fill(c, a, b, (*a.strides, *b.strides), len(a))
+    return c
+
+
+def _check_dtypes(a: DeviceArray, b: DeviceArray, bias: DeviceArray | None) -> None:
     if a.dtype != b.dtype or (bias is not None and bias.dtype != a.dtype):
         given = f"{a.dtype} and {b.dtype}" + ("" if bias is None else f" and a bias of {bias.dtype}")
         raise DTypeError(f"product: expected arrays of one dtype, got {given}")
-    a, b = (matrix if min(matrix.strides) >= 0 else matrix.copy() for matrix in (a, b))
-    (batch, m, depth), n = a.shape, b.shape[2]
-    c = empty((batch, m, n), a.dtype, a.device)
+
+
+def _ahead(matrix: DeviceArray) -> DeviceArray:
+    """The matrix, copied if it is walked through backwards: kernels count in uint32."""
+    return matrix if min(matrix.strides) >= 0 else matrix.copy()
+
+
+def _fill(
+    c: DeviceArray,
+    a: DeviceArray,
+    b: DeviceArray,
+    strides: tuple[int, ...],
+    batch: int,
+    bias: DeviceArray | None = None,
+    tile: Tile | None = None,
+) -> None:
+    """Fill c; `strides` are A's and B's along the batch, rows and columns."""
+    (m, depth), n = a.shape[-2:], b.shape[-1]
     multiply(
         PRODUCT, c, a, b, (m, n, depth), batch,
-        sizes=(*a.strides, *b.strides), c_row=n, bias=None if bias is None else bias.contiguous(),
-        along_k=(a.strides[2] <= a.strides[1], b.strides[1] <= b.strides[2]), tile=tile,
+        sizes=strides, c_row=n, bias=None if bias is None else bias.contiguous(),
+        along_k=(strides[2] <= strides[1], strides[4] <= strides[5]), tile=tile,
     )  # fmt: skip
-    return c
