@@ -137,8 +137,8 @@ PUBLIC = {
     "minidl": "__version__ cuda data errors get_backend get_num_threads kernels manual_seed "
     "metrics models nn optim set_num_threads testing to_device to_host train "
     "use_backend",
-    "minidl.nn": "AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool2d AlphaDropout AvgPool1d "
-    "AvgPool2d BCELoss BCEWithLogitsLoss BatchNorm1d BatchNorm2d Bilinear CELU "
+    "minidl.nn": "AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool2d AlphaDropout AuxiliaryLoss "
+    "AvgPool1d AvgPool2d BCELoss BCEWithLogitsLoss BatchNorm1d BatchNorm2d Bilinear CELU "
     "CircularPad2d Concat Conv1d Conv2d ConvTranspose2d CosineEmbeddingLoss "
     "CosineSimilarity CrossEntropyLoss Dropout Dropout2d ELU Embedding EmbeddingBag "
     "Flatten GELU GLU GroupNorm Hardshrink Hardsigmoid Hardswish Hardtanh "
