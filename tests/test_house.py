@@ -84,14 +84,14 @@ def test_dependencies_point_one_way(path):
 # installed. That `import minidl` loads none of them is a test below.
 OPTIONAL = {
     "cuda": {"array/cuda.py"},
-    "numba": {"array/cuda_compiler.py", "kernels/numba_cpu/", "testing/component.py"},
+    "numba": {"array/cuda_compiler.py", "kernels/numba_cpu/", "testing/component_agreement.py"},
     "llvmlite": {"kernels/numba_cpu/"},
     "threadpoolctl": {"cli/run.py", "kernels/threads.py"},
     "matplotlib": {"bench/plots.py", "train/plots.py"},
     "rich": {"cli/bench.py", "cli/display.py", "cli/learn.py", "cli/models.py"},
     "PIL": {"data/digit.py"},
     "safetensors": {"train/checkpoint.py"},
-    "torch": {"bench/torch_side.py", "testing/component.py"},
+    "torch": {"bench/torch_side.py", "testing/component_agreement.py"},
 }
 
 
