@@ -545,6 +545,19 @@ def cross_entropy_with_smoothing():
     np.testing.assert_allclose(loss, 0.1 * math.log(4) + 0.9 * math.log(4 / 3), rtol=1e-14)
 
 
+def auxiliary_losses():
+    """Errors 1, 2 and 4 of three heads: 1 + ½ · 4 + ¼ · 16 = 7, and twice their gradients 2, ½ · 4, ¼ · 8."""
+    criterion = nn.AuxiliaryLoss(nn.MSELoss(), (0.5, 0.25))
+    outputs, target = tuple(np.array([x]) for x in (4.0, 5.0, 7.0)), np.array([3.0])
+    assert criterion(outputs, target) == 7
+    assert [dy.tolist() for dy in criterion.backward(2.0)] == [[4], [4], [4]]
+    assert criterion(outputs, target) == 7
+    assert [dy.tolist() for dy in criterion.backward()] == [[2], [2], [2]]
+    assert criterion(outputs[2], target) == 16
+    assert criterion.backward().tolist() == [8]
+    assert nn.AuxiliaryLoss(nn.MSELoss())(outputs, target) == 1 + 0.3 * 4 + 0.3 * 16
+
+
 def loss_both_ways(criterion, inputs, losses, *dxs):
     """With reduction none, the losses and the gradients of their sum; then their sum and their mean."""
     inputs = [np.array(x) for x in inputs]
@@ -841,6 +854,7 @@ BY_HAND = {
     nn.RMSNorm: [rms_norm],
     nn.GroupNorm: [group_norm],
     nn.LocalResponseNorm: [local_response_norm],
+    nn.AuxiliaryLoss: [auxiliary_losses],
     nn.MSELoss: [squared_error],
     nn.BCEWithLogitsLoss: [binary_cross_entropy],
     nn.CrossEntropyLoss: [cross_entropy, cross_entropy_with_weights, cross_entropy_with_smoothing],

@@ -86,6 +86,79 @@ def logits_and_probabilities(classes: int, *shape: int):
     return two(lambda rng, n: rng.standard_normal((n, classes, *shape)), probabilities)
 
 
+class ThreeHeads(nn.AuxiliaryLoss):
+    """An AuxiliaryLoss that takes its outputs side by side, as the checks hand them over."""
+
+    _first_input_only = False
+
+    def forward(self, *outputs_and_target):
+        *outputs, target = outputs_and_target
+        return super().forward(tuple(outputs), target)
+
+
+def _losses_of_heads() -> list[Sample]:
+    class_weights = np.array([0.5, 2.0, 1.0, 0.25])
+
+    def theirs(weights, **how):
+        import torch
+
+        class Theirs(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                make = torch.nn.CrossEntropyLoss
+                self.criterion = make(torch.tensor(class_weights), **how)
+                self.auxiliary = torch.nn.ModuleList(
+                    make(torch.tensor(class_weights), **how) for _ in weights
+                )
+
+            def forward(self, first, *others_and_target):
+                *others, target = others_and_target
+                loss = self.criterion(first, target)
+                for weight, criterion, output in zip(weights, self.auxiliary, others, strict=True):
+                    loss = loss + weight * criterion(output, target)
+                return loss
+
+        return Theirs()
+
+    def three(rng, n):
+        return (*(rng.standard_normal((n, 4, 2)) for _ in range(3)), rng.integers(0, 4, (n, 2)))
+
+    def number(count):
+        outputs = tuple(np.ones((5, 4)) for _ in range(count))
+        says = ("AuxiliaryLoss", "expected 3 outputs", f"got {count}")
+        return Wrong(lambda: (outputs, np.ones((5, 4))), ShapeError, says)
+
+    return [
+        Sample(
+            lambda: nn.AuxiliaryLoss(nn.MSELoss()),
+            pair_of(4, 2),
+            "AuxiliaryLoss of one output",
+            torch=lambda: torch_nn().MSELoss(),
+            wrong=(
+                *map(number, (0, 1, 2, 4)),
+                Wrong(
+                    lambda: ((np.ones((5, 4)), np.ones((5, 4)), np.ones((5, 1))), np.ones((5, 4))),
+                    ShapeError,
+                    ("MSELoss", "(5, 1)", "(5, 4)"),
+                ),
+            ),
+            refuses_none=EMPTY_MEAN,
+        ),
+        *(
+            Sample(
+                lambda r=reduction: ThreeHeads(
+                    nn.CrossEntropyLoss(class_weights, reduction=r, label_smoothing=0.1), (0.3, 0.7)
+                ),
+                three,
+                f"AuxiliaryLoss of three outputs, {reduction}",
+                torch=lambda r=reduction: theirs((0.3, 0.7), reduction=r, label_smoothing=0.1),
+                refuses_none=EMPTY_MEAN if reduction == "mean" else "",
+            )
+            for reduction in ("mean", "sum", "none")
+        ),
+    ]
+
+
 def _layers() -> list[Sample]:
     conv_wrong = (
         wrong(2, 5, 8, 9, says=("Conv2d(4, 6)", "(N, 4, H, W)")),
@@ -1353,6 +1426,7 @@ SAMPLES = [
     *_activations(),
     *_losses(),
     *_more_losses(),
+    *_losses_of_heads(),
     *_networks(),
     *_embeddings(),
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from component_table import ThreeHeads
+
 from minidl import models, nn
 from minidl.kernels import (
     activation,
@@ -231,6 +233,13 @@ LAYER_BUGS = [
     (nn.CosineSimilarity, Bug("lengths taken as fixed", nn.CosineSimilarity, "backward", "unit_b - np.where(length_a > self.eps, y, 0) * unit_a", "unit_b")),
     (nn.CosineSimilarity, Bug("the slope of a length below ε", nn.CosineSimilarity, "backward", "np.where(length_a > self.eps, y, 0)", "y")),
     (nn.CosineSimilarity, Bug("the two gradients change places", nn.CosineSimilarity, "backward", "_sum_to(da, shapes[0]), _sum_to(db, shapes[1])", "_sum_to(db, shapes[0]), _sum_to(da, shapes[1])")),
+    (nn.AuxiliaryLoss, Bug("all heads count alike", nn.AuxiliaryLoss, "forward", "weight * criterion", "criterion")),
+    (nn.AuxiliaryLoss, Bug("all heads' gradients count alike", nn.AuxiliaryLoss, "backward", "weight * criterion", "criterion")),
+    (nn.AuxiliaryLoss, Bug("one criterion for all heads", nn.AuxiliaryLoss, "__init__", "copy.deepcopy(criterion)", "criterion")),
+    (nn.AuxiliaryLoss, Bug("the heads' upstream gradient is lost", nn.AuxiliaryLoss, "backward", "criterion.backward(dloss) for", "criterion.backward() for")),
+    (nn.AuxiliaryLoss, Bug("heads are not counted", nn.AuxiliaryLoss, "forward", "if several and len(outputs) != 1 + len(self.weights):", "if False:")),
+    (ThreeHeads, Bug("the heads exchanged", nn.AuxiliaryLoss, "forward", "self.auxiliary, outputs[1:]", "self.auxiliary, outputs[:0:-1]")),
+    (ThreeHeads, Bug("the heads' losses overwrite", nn.AuxiliaryLoss, "forward", "loss = loss + weight", "loss = weight")),
     (nn.CosineEmbeddingLoss, Bug("unlike pairs are pulled together", nn.CosineEmbeddingLoss, "forward", "np.where(like, -1,", "np.where(like, 1,")),
     (nn.CosineEmbeddingLoss, Bug("the margin is lost", nn.CosineEmbeddingLoss, "forward", "np.maximum(cos - self.margin, 0)", "np.maximum(cos, 0)")),
     (nn.CosineEmbeddingLoss, Bug("the cosine's own term is lost", nn.CosineEmbeddingLoss, "backward", "mixed * b - own_a * a", "mixed * b")),

@@ -84,14 +84,14 @@ def test_dependencies_point_one_way(path):
 # installed. That `import minidl` loads none of them is a test below.
 OPTIONAL = {
     "cuda": {"array/cuda.py"},
-    "numba": {"array/cuda_compiler.py", "kernels/numba_cpu/", "testing/component.py"},
+    "numba": {"array/cuda_compiler.py", "kernels/numba_cpu/", "testing/component_agreement.py"},
     "llvmlite": {"kernels/numba_cpu/"},
     "threadpoolctl": {"cli/run.py", "kernels/threads.py"},
     "matplotlib": {"bench/plots.py", "train/plots.py"},
     "rich": {"cli/bench.py", "cli/display.py", "cli/learn.py", "cli/models.py"},
     "PIL": {"data/digit.py"},
     "safetensors": {"train/checkpoint.py"},
-    "torch": {"bench/torch_side.py", "testing/component.py"},
+    "torch": {"bench/torch_side.py", "testing/component_agreement.py"},
 }
 
 
@@ -137,8 +137,8 @@ PUBLIC = {
     "minidl": "__version__ cuda data errors get_backend get_num_threads kernels manual_seed "
     "metrics models nn optim set_num_threads testing to_device to_host train "
     "use_backend",
-    "minidl.nn": "AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool2d AlphaDropout AvgPool1d "
-    "AvgPool2d BCELoss BCEWithLogitsLoss BatchNorm1d BatchNorm2d Bilinear CELU "
+    "minidl.nn": "AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool2d AlphaDropout AuxiliaryLoss "
+    "AvgPool1d AvgPool2d BCELoss BCEWithLogitsLoss BatchNorm1d BatchNorm2d Bilinear CELU "
     "CircularPad2d Concat Conv1d Conv2d ConvTranspose2d CosineEmbeddingLoss "
     "CosineSimilarity CrossEntropyLoss Dropout Dropout2d ELU Embedding EmbeddingBag "
     "Flatten GELU GLU GroupNorm Hardshrink Hardsigmoid Hardswish Hardtanh "

@@ -65,7 +65,9 @@ def listing(name: str, options: tuple[str, ...] = (), root: Path = Path()) -> Li
     if first is None or last is None:
         raise ListingError(f"@src {name}: a whole module is too long to show; name a class or a function")
     if "head" in options:
-        methods = [m.lineno - len(m.decorators) for m in found.functions.values() if m.lineno]
+        # `found.functions` has those of the base classes too, whose lines are of other files
+        own = [m for m in found.members.values() if m.is_function and m.lineno]
+        methods = [m.lineno - len(m.decorators) for m in own]
         last = min(methods, default=last + 1) - 1
         lines = lines[: last - first + 1]
     if "nodoc" in options and found.docstring and found.docstring.lineno and found.docstring.endlineno:

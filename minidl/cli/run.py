@@ -36,7 +36,7 @@ from minidl.data.images import ImageDataset
 from minidl.errors import CheckpointError
 from minidl.kernels.registry import get_backend, use_backend
 from minidl.metrics import Accuracy, confusion_matrix
-from minidl.nn import Conv2d, CrossEntropyLoss, Module, Softmax
+from minidl.nn import Conv2d, Module, Softmax
 from minidl.optim.lr_scheduler import CosineAnnealingLR
 from minidl.train import Callback, Checkpoint, History, Trainer, load_checkpoint, save_weights
 
@@ -57,6 +57,12 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     train.add_argument("dataset", choices=list(DATASETS), help="what to train on")
     train.add_argument(
         "--model", choices=MODELS, metavar="NAME", help="which network of `minidl models` (mlp)"
+    )
+    train.add_argument(
+        "--aux-logits",
+        action="store_true",
+        default=None,
+        help="give googlenet its two auxiliary heads, whose losses count 0.3 each",
     )
     epochs = f"times through the data ({_listed(EPOCHS)}, others {OTHER_EPOCHS})"
     train.add_argument("--epochs", type=_at_least(1), metavar="N", help=epochs)
@@ -151,7 +157,7 @@ def _run(folder: RunFolder, settings: Settings) -> int:
     display = Display()
     trainer = Trainer(
         model,
-        CrossEntropyLoss(),
+        settings.make_loss(),
         optimizer,
         [Accuracy()],
         [Checkpoint(folder.checkpoint), _HistoryFile(folder), display],
@@ -225,6 +231,7 @@ def _begun(options: argparse.Namespace) -> tuple[RunFolder, Settings]:
         device=options.device or "cpu",
         samples=options.samples or 0,
         root=_absolute(options.root),
+        aux_logits=bool(options.aux_logits),
     )
     settings.check_model()
     if options.download:

@@ -14,8 +14,8 @@ import minidl
 from minidl import models, optim
 from minidl.cli.datasets import DATASETS
 from minidl.errors import CheckpointError
-from minidl.models.registry import check_fits
-from minidl.nn import Module
+from minidl.models.registry import check_fits, check_heads
+from minidl.nn import AuxiliaryLoss, CrossEntropyLoss, Module
 from minidl.optim import Optimizer
 from minidl.train.checkpoint import load_checkpoint, load_weights
 from minidl.train.files import write_json
@@ -54,20 +54,31 @@ class Settings:
     device: str = "cpu"
     samples: int = 0  # of each of the two sets; 0 is all
     root: str = ""  # the folder with the data set's files; "" is minidl's own
+    aux_logits: bool = False  # whether GoogLeNet has its auxiliary heads
     minidl: str = minidl.__version__
 
     def make_model(self) -> Module:
         """The untrained model for the data set's images, on the host."""
-        return models.model_for_images(self.model, *DATASETS[self.dataset].image_shape, self._classes())
+        shape = DATASETS[self.dataset].image_shape
+        return models.model_for_images(self.model, *shape, self._classes(), aux_logits=self.aux_logits)
+
+    def make_loss(self) -> Module:
+        """Cross-entropy, of all heads where there are several."""
+        return AuxiliaryLoss(CrossEntropyLoss()) if self.aux_logits else CrossEntropyLoss()
 
     def check_model(self) -> None:
-        """Refuse a model that does not take the data set's images.
+        """Refuse a model that does not take the data set's images, or has no heads where they are wanted.
 
         Raises:
-            ShapeError: it says which models do.
+            ShapeError: it says which models take them.
+            CheckpointError: the heads of another model than GoogLeNet.
         """
         _, height, width = DATASETS[self.dataset].image_shape
         check_fits(self.model, height, width)
+        try:
+            check_heads(self.model, self.aux_logits)
+        except ValueError as error:
+            raise CheckpointError(f"--aux-logits: {error}") from error
 
     def _classes(self) -> int:
         return len(DATASETS[self.dataset].classes)
@@ -85,8 +96,9 @@ class Settings:
         """
         if not isinstance(values, dict):
             raise ValueError(f"expected settings, got {type(values).__name__}")
-        values = {"device": "cpu", "samples": 0, "root": "", **values}  # which earlier versions did not have
-        kinds = {"int": int, "float": float, "str": str}
+        later = {"device": "cpu", "samples": 0, "root": "", "aux_logits": False}
+        values = {**later, **values}  # earlier versions did not have all
+        kinds = {"int": int, "float": float, "str": str, "bool": bool}
         for field in dataclasses.fields(cls):
             value = values.get(field.name)
             if type(value) is not kinds[str(field.type)]:
@@ -101,6 +113,7 @@ class Settings:
                 raise ValueError(f"expected {name} from {least} to {MOST}, got {values[name]}")
         if not 0 < values["lr"] < math.inf:
             raise ValueError(f"expected lr above 0, got {values['lr']}")
+        check_heads(values["model"], values["aux_logits"])
         return cls(**{field.name: values[field.name] for field in dataclasses.fields(cls)})
 
 

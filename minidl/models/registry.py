@@ -14,7 +14,7 @@ from minidl.models.mlp import MLP
 from minidl.models.perceptron import Perceptron
 from minidl.nn import Module
 
-__all__ = ["NETWORKS", "Network", "check_fits", "get_model", "list_models", "model_for_images"]
+__all__ = ["NETWORKS", "Network", "check_fits", "check_heads", "get_model", "list_models", "model_for_images"]
 
 Rng = np.random.Generator
 
@@ -124,12 +124,30 @@ def check_fits(name: str, height: int, width: int) -> None:
     raise ShapeError(f"{name}: expected images of {takes} pixels, got {height}×{width}, which fit {others}")
 
 
+def check_heads(name: str, aux_logits: bool) -> None:
+    """Refuse auxiliary heads of a network that has none.
+
+    Raises:
+        ValueError: they are wanted of another network than GoogLeNet.
+    """
+    if aux_logits and name != "googlenet":
+        raise ValueError(f"expected googlenet for auxiliary heads (aux_logits), got {name}")
+
+
 def model_for_images(
-    name: str, channels: int, height: int, width: int, num_classes: int, *, rng: Rng | None = None
+    name: str,
+    channels: int,
+    height: int,
+    width: int,
+    num_classes: int,
+    *,
+    aux_logits: bool = False,
+    rng: Rng | None = None,
 ) -> Module:
     """Build a network for these images: their channels and size go in, one logit for each class comes out.
 
-    GoogLeNet is built without its auxiliary heads, so that every network gives one array.
+    Every network gives one array, unless GoogLeNet is asked for its auxiliary heads. They are meant for
+    images of 224×224, of which they see 14×14 places; of 28×28 and 32×32 there are 2×2 left.
 
     Args:
         name: one of `list_models()`.
@@ -137,17 +155,19 @@ def model_for_images(
         height: of an image.
         width: of an image.
         num_classes: size of the output.
+        aux_logits: True builds GoogLeNet with its auxiliary heads, to be trained by `nn.AuxiliaryLoss`.
         rng: where the initial values are drawn from.
 
     Raises:
-        ValueError: there is no network of this name.
+        ValueError: there is no network of this name, or it has no auxiliary heads.
         ShapeError: it does not take images of this size.
     """
     check_fits(name, height, width)
+    check_heads(name, aux_logits)
     make = _entry(name).make
     if name in ("perceptron", "mlp"):
         return make(in_features=channels * height * width, out_features=num_classes, rng=rng)
-    options: dict[str, Any] = {"lenet5": {"image_size": height}, "googlenet": {"aux_logits": False}}
+    options: dict[str, Any] = {"lenet5": {"image_size": height}, "googlenet": {"aux_logits": aux_logits}}
     return make(num_classes=num_classes, in_channels=channels, rng=rng, **options.get(name, {}))
 
 

@@ -18,6 +18,7 @@ from minidl.nn.gates import GELU, GLU, Hardswish, Mish, SiLU
 from minidl.nn.identity import Identity
 from minidl.nn.layernorm import GroupNorm, LayerNorm, RMSNorm
 from minidl.nn.linear import Linear
+from minidl.nn.loss_auxiliary import AuxiliaryLoss
 from minidl.nn.loss_binary import BCELoss, BCEWithLogitsLoss, HingeEmbeddingLoss, SoftMarginLoss
 from minidl.nn.loss_classes import CrossEntropyLoss, MultiMarginLoss, NLLLoss
 from minidl.nn.loss_distribution import KLDivLoss, PoissonNLLLoss
@@ -48,6 +49,7 @@ __all__ = [
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool2d",
     "AlphaDropout",
+    "AuxiliaryLoss",
     "AvgPool1d",
     "AvgPool2d",
     "BCELoss",

@@ -36,9 +36,11 @@ class Measured:
         if len(set(names)) < len(names):
             raise ValueError(f"Trainer: expected metrics of different names, got {', '.join(names)}")
 
-    def update(self, prediction: Array, target: Array, loss: float) -> None:
-        """Take in a batch and its mean loss."""
+    def update(self, prediction: Array | tuple[Array, ...], target: Array, loss: float) -> None:
+        """Take in a batch and its mean loss; of several outputs, metrics see the first."""
         self._loss.update(loss, len(target))
+        if isinstance(prediction, tuple):
+            prediction = prediction[0]
         if self.metrics:
             prediction, target = to_host(prediction), to_host(target)
         for metric in self.metrics:

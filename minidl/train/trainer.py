@@ -35,10 +35,13 @@ class Trainer:
     ```
 
     Args:
-        model: a module that takes all parts of a batch but the last.
-        loss: a loss of (prediction, target); the target is the last part of a batch.
+        model: a module that takes all parts of a batch but the last. It may give a tuple of outputs, the
+            answer first, as GoogLeNet's heads do; its `backward` takes the tuple of their gradients.
+        loss: a loss of (prediction, target); the target is the last part of a batch. Of several outputs, a
+            loss of their tuple, such as `nn.AuxiliaryLoss`.
         optimizer: of the model's parameters.
-        metrics: streaming metrics (`update`, `compute`, `reset`), measured in training and validation.
+        metrics: streaming metrics (`update`, `compute`, `reset`), measured in training and validation; of
+            several outputs, they see the first.
         callbacks: told when a fit, an epoch or a step begins or ends, in this order.
         scheduler: its `step()` is called after every epoch. `ReduceLROnPlateau` is told the validation loss,
             or without validation the training loss.
@@ -221,7 +224,7 @@ class Trainer:
     @np.errstate(all="ignore")  # what overflows makes the loss NaN, if it matters
     def _step(self, batches: list[Any]) -> float:
         """One step of the optimizer, by the gradients of all these batches."""
-        seen: list[tuple[Array, Array, float]] = []
+        seen: list[tuple[Array | tuple[Array, ...], Array, float]] = []
         shares = self._shares(batches)
         for batch, share in zip(batches, shares, strict=True):
             *inputs, target = self._here(batch)

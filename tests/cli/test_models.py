@@ -5,6 +5,7 @@ import json
 import pytest
 from cli.shell import minidl, one_line
 
+from minidl import nn
 from minidl.cli.settings import MODELS, Settings
 from minidl.models.registry import NETWORKS
 
@@ -45,6 +46,28 @@ def test_a_residual_network_trains_and_is_loaded_again(tmp_path):
     assert again.stdout.splitlines()[0] == accuracy
 
 
+@pytest.mark.slow
+def test_googlenet_trains_with_its_heads_if_they_are_asked_for(tmp_path):
+    words = ("--epochs", 1, "--batch-size", 6, "--samples", 13, "--backend", "numpy", "--out", "run")
+    done = minidl("train", "mnist", "--model", "googlenet", "--aux-logits", *words, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    heads = sum(c * 128 + 2 * 128 + 2048 * 1024 + 1024 + 1024 * 10 + 10 for c in (512, 528))
+    plain = Settings("mnist", "googlenet", 1, 6, 0.002, "adam", 0, "numpy").make_model()
+    size = sum(parameter.size for parameter in plain.parameters())
+    assert f"\n{size + heads:,} parameters" in done.stdout
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["aux_logits"] is True
+    again = minidl("evaluate", "run", cwd=tmp_path)
+    assert again.returncode == 0
+    accuracy = next(line for line in done.stdout.splitlines() if line.startswith("test accuracy"))
+    assert again.stdout.splitlines()[0] == accuracy
+
+
+def test_the_loss_is_that_of_the_heads_that_there_are():
+    few = ("mnist", "googlenet", 1, 6, 0.002, "adam", 0, "numpy")
+    assert isinstance(Settings(*few, aux_logits=True).make_loss(), nn.AuxiliaryLoss)
+    assert isinstance(Settings(*few).make_loss(), nn.CrossEntropyLoss)
+
+
 @pytest.mark.parametrize(("model", "size"), [("mlp", 101_770), ("lenet5", 61_706)])
 def test_folders_of_earlier_versions_give_the_same_models(model, size):
     old = {
@@ -58,5 +81,11 @@ def test_folders_of_earlier_versions_give_the_same_models(model, size):
         "backend": "numpy",
         "minidl": "0.1.0",
     }
-    built = Settings.from_json(old).make_model()
+    settings = Settings.from_json(old)
+    assert settings.aux_logits is False
+    with pytest.raises(ValueError, match=r"expected aux_logits \(bool\), got 1"):
+        Settings.from_json({**old, "aux_logits": 1})
+    with pytest.raises(ValueError, match=rf"expected googlenet for auxiliary heads .*, got {model}"):
+        Settings.from_json({**old, "aux_logits": True})
+    built = settings.make_model()
     assert sum(parameter.size for parameter in built.parameters()) == size

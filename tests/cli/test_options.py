@@ -36,7 +36,7 @@ def test_help_names_every_command_and_option(tmp_path):
     done = minidl("train", "-h", cwd=tmp_path)
     options = (
         *("model", "epochs", "batch-size", "lr", "optimizer", "seed", "out", "resume", "backend", "device"),
-        *("samples", "root", "download"),
+        *("samples", "root", "download", "aux-logits"),
     )
     for option in options:
         assert f"--{option} " in done.stdout
@@ -59,6 +59,10 @@ WRONG = {
     "no data set": (("train",), "dataset"),
     "no such data set": (("train", "cifar"), "'cifar'"),
     "no such model": (("train", "mnist", "--model", "vgg"), "'vgg'"),
+    "heads that a model has not": (
+        ("train", "mnist", "--model", "lenet5", "--aux-logits"),
+        "--aux-logits: expected googlenet for auxiliary heads (aux_logits), got lenet5",
+    ),
     "no such optimizer": (("train", "mnist", "--optimizer", "lbfgs"), "'lbfgs'"),
     "no such backend": (("train", "mnist", "--backend", "cuda"), "'cuda'"),
     "no such device": (("train", "mnist", "--device", "tpu"), "'tpu'"),

@@ -38,6 +38,7 @@ def test_a_run_leaves_every_file_that_it_names(trained):
         "device": "cpu",
         "samples": 0,
         "root": "",
+        "aux_logits": False,
         "minidl": package.__version__,
     }
     assert History.load(run / "history.json")["epoch"] == [1, 2]

@@ -122,6 +122,13 @@ def test_networks_for_images_of_a_data_set(name, shape, unmultiplied):
     assert model(np.zeros((2, *image), np.float32)).shape == (2, classes)
 
 
+def test_googlenet_has_its_heads_if_they_are_asked_for():
+    model = skip_init(models.model_for_images, "googlenet", 1, 28, 28, 10, aux_logits=True)
+    assert [y.shape for y in model(np.zeros((2, 1, 28, 28), np.float32))] == [(2, 10)] * 3
+    with pytest.raises(ValueError, match=r"expected googlenet for auxiliary heads .*, got mlp"):
+        models.model_for_images("mlp", 1, 28, 28, 10, aux_logits=True)
+
+
 def test_which_networks_take_which_images():
     assert NETWORKS["lenet5"].fits(32, 32)
     assert not NETWORKS["lenet5"].fits(28, 32)

@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from train import test_auxiliary_heads as heads
 from train import test_callbacks as callbacks
 from train import test_recorder as seen
 from train import test_steps as steps
 
+from minidl import nn
 from minidl.nn import module as module_file
 from minidl.testing import Bug, planted
 from minidl.train import Checkpoint, EarlyStopping, LearningRateMonitor, Recorder, Trainer, early_stopping
+from minidl.train.measured import Measured
 from minidl.train.summary import Summary
 
 BUGS = [
@@ -27,6 +30,9 @@ BUGS = [
     ("interrupted", Bug("the count is not saved", EarlyStopping, "load_state_dict", "self.wait = wait", "pass")),
     ("interrupted", Bug("enough is not enough after a resume", EarlyStopping, "on_fit_start", "if self.wait >= self.patience:", "if False:")),
     ("interrupted", Bug("a resumed fit begins anew", early_stopping._Best, "on_fit_start", "if not trainer.resumed:", "if True:")),
+    ("heads", Bug("metrics see the last head", Measured, "update", "prediction[0]", "prediction[-1]")),
+    ("heads", Bug("in evaluation the heads' loss is that of three", nn.AuxiliaryLoss, "forward", "if several else (prediction,)", "if several else (prediction,) * 3")),
+    ("heads", Bug("the heads' gradients do not count", nn.AuxiliaryLoss, "backward", "weight * criterion", "0 * criterion")),
     ("interrupted", Bug("every fit goes on", Trainer, "fit", "> (self._fit_from, 0)", ">= (0, 0)")),
 ]  # fmt: skip
 
@@ -55,6 +61,7 @@ CHECKS = {
     "clip": lambda folder: [steps.test_gradients_are_clipped_before_the_step(k) for k in ("norm", "value")],
     "rates": lambda folder: steps.test_a_schedule_of_steps_moves_after_every_step(),
     "stop": check_stop,
+    "heads": lambda folder: heads.test_three_steps_with_all_heads_are_those_of_a_loop_by_hand(),
     "interrupted": check_interrupted,
 }
 
