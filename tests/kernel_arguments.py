@@ -277,6 +277,29 @@ def softplus(rng, dtype):
     return *curve(rng, dtype), float(rng.choice([1, -0.6, 2.5])), float(rng.choice([20, 1]))
 
 
+def hardswish(rng, dtype):
+    (x,) = curve(rng, dtype)
+    return (np.where(rng.random(x.shape) < 0.1, dtype(rng.choice([-3, 3])), x),)
+
+
+def hardswish_input_grad(rng, dtype):
+    (x,) = hardswish(rng, dtype)
+    return like(rng, x), x
+
+
+def glu(rng, dtype):
+    shape = [(8,), (0, 4), (4, 0), (2, 3, 4, 5), (6, 2), (2, 35_000), (2, 600, 30)][rng.integers(7)]
+    x = (rng.choice([1, 10]) * rng.standard_normal(shape)).astype(dtype)
+    x[rng.random(shape) < 0.02] = rng.choice([0, np.nan, 1000, -1000])
+    dims = [i for i, size in enumerate(shape) if size % 2 == 0]
+    return x, int(rng.choice(dims)) - len(shape) * int(rng.integers(2))
+
+
+def glu_input_grad(rng, dtype):
+    x, dim = glu(rng, dtype)
+    return like(rng, np.split(x, 2, axis=dim)[0]), x, dim
+
+
 def three_lines(rng, dtype):
     low, high = (float(v) for v in np.sort(rng.standard_normal(2)))
     slopes = tuple(float(v) for v in rng.permutation([0, 1, -0.3]))
@@ -469,6 +492,10 @@ ARGUMENTS = {
         gelu,
         elu,
         softplus,
+        hardswish,
+        hardswish_input_grad,
+        glu,
+        glu_input_grad,
         three_lines,
         three_lines_input_grad,
         prelu,
@@ -498,4 +525,4 @@ ARGUMENTS = {
 }
 ARGUMENTS |= {"erf": relu, "sigmoid": relu, "tanh": relu, "tanh_input_grad": sigmoid_input_grad}
 ARGUMENTS |= {"log_softmax": softmax, "log_softmax_input_grad": softmax_input_grad}
-ARGUMENTS |= dict.fromkeys(("silu", "mish", "log_sigmoid", "hardswish"), curve)
+ARGUMENTS |= dict.fromkeys(("silu", "mish", "log_sigmoid", "softsign", "tanhshrink"), curve)

@@ -25,13 +25,17 @@ from minidl.kernels.curves import (
     elu,
     gelu,
     hardswish,
+    hardswish_input_grad,
     log_sigmoid,
     mish,
     silu,
     slope_input_grad,
     softplus,
+    softsign,
+    tanhshrink,
 )
 from minidl.kernels.embedding import bags_of, gather_rows, scatter_max, scatter_rows
+from minidl.kernels.gates import glu, glu_input_grad
 from minidl.kernels.groups import group_norm, group_norm_input_grad
 from minidl.kernels.lines import prelu, prelu_input_grad, three_lines, three_lines_input_grad
 from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
@@ -74,9 +78,12 @@ __all__ = [
     "gather_rows",
     "gelu",
     "get_backend",
+    "glu",
+    "glu_input_grad",
     "group_norm",
     "group_norm_input_grad",
     "hardswish",
+    "hardswish_input_grad",
     "kernel",
     "linear",
     "log_sigmoid",
@@ -100,11 +107,13 @@ __all__ = [
     "softmax",
     "softmax_input_grad",
     "softplus",
+    "softsign",
     "squared_error",
     "sum_channels",
     "sum_rows",
     "tanh",
     "tanh_input_grad",
+    "tanhshrink",
     "three_lines",
     "three_lines_input_grad",
     "use_backend",
