@@ -448,6 +448,20 @@ def scatter_max(rng, dtype):
     return x, indices, rows
 
 
+def scatter_winners(rng, dtype):
+    x, groups, bags = scatter_max(rng, dtype)
+    y, winners = kernels.scatter_max.reference(x, groups, bags)
+    rows = int(rng.choice([3, 50]))
+    return like(rng, y), winners, rng.integers(-1, rows, len(x)).astype(groups.dtype), rows
+
+
+def sparse_adam_step(rng, dtype):
+    rows, columns = (int(rng.choice(sizes)) for sizes in ([1, 5, 40, 700], [1, 8, 50]))
+    chosen = rng.permutation(rows)[: int(rng.integers(0, rows + 1))].astype(rng.choice([np.int64, np.int32]))
+    theta, g, m, v = (rng.standard_normal((rows, columns)).astype(dtype) for _ in range(4))
+    return theta, chosen, g[: len(chosen)], m, abs(v), int(rng.integers(1, 20)), 0.1, 0.7, 0.9, 1e-3
+
+
 def bags_of(rng, dtype):
     n = int(rng.choice([0, 1, 7, 60]))
     offsets = np.sort(rng.integers(0, n + 1, int(rng.integers(0, 9))))
@@ -456,7 +470,7 @@ def bags_of(rng, dtype):
     return offsets.astype(rng.choice([np.int64, np.int32])), n
 
 
-CHANGES = {"sgd_step": (0, 2), "adam_step": (0, 2, 3, 4)}
+CHANGES = {"sgd_step": (0, 2), "adam_step": (0, 2, 3, 4), "sparse_adam_step": (0, 3, 4)}
 """The kernels that write to arguments, and to which; of all others the results are compared."""
 
 
@@ -517,9 +531,11 @@ ARGUMENTS = {
         group_norm_input_grad,
         sgd_step,
         adam_step,
+        sparse_adam_step,
         gather_rows,
         scatter_rows,
         scatter_max,
+        scatter_winners,
         bags_of,
     )
 }

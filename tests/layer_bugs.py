@@ -255,7 +255,7 @@ LAYER_BUGS = [
     (nn.EmbeddingBag, Bug("a mean of all positions", nn.EmbeddingBag, "forward", "np.maximum(words, 1)", "max(1, x.size)")),
     (nn.EmbeddingBag, Bug("a mean that counts the padding", nn.EmbeddingBag, "forward", "bags = np.where(indices == self.padding_idx, -1, bags)", "pass")),
     (nn.EmbeddingBag, Bug("the mean is a sum on the way back", nn.EmbeddingBag, "backward", "if share is not None:", "if False:")),
-    (nn.EmbeddingBag, Bug("the maximum's gradient goes to all", nn.EmbeddingBag, "backward", "if winners is not None and len(dy):", "if False:")),
+    (nn.EmbeddingBag, Bug("the maximum's gradient goes to all", nn.EmbeddingBag, "backward", "if winners is not None:", "if False:")),
     (nn.EmbeddingBag, Bug("the last of equal maxima", embedding, "scatter_max", "x[group].argmax(axis=0)", "len(group) - 1 - x[group][::-1].argmax(axis=0)")),
     (nn.EmbeddingBag, Bug("weights are lost on the way back", nn.EmbeddingBag, "backward", "dx = dx * s.reshape(-1, 1)", "pass")),
     (nn.EmbeddingBag, Bug("the weights' gradient of weighted rows", nn.EmbeddingBag, "backward", "(dx * rows).sum(axis=1)", "(dx * rows).sum(axis=1) * s.reshape(-1)")),

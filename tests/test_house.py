@@ -176,10 +176,11 @@ PUBLIC = {
     "get_backend glu glu_input_grad group_norm group_norm_input_grad hardswish "
     "hardswish_input_grad kernel linear log_sigmoid log_softmax "
     "log_softmax_input_grad matmul max_pool2d max_pool2d_input_grad mish prelu "
-    "prelu_input_grad relu relu_input_grad scatter_max scatter_rows sgd_step sigmoid "
-    "sigmoid_input_grad silu slope_input_grad softmax softmax_input_grad softplus "
-    "softsign squared_error sum_channels sum_rows tanh tanh_input_grad tanhshrink "
-    "three_lines three_lines_input_grad use_backend",
+    "prelu_input_grad relu relu_input_grad scatter_max scatter_rows scatter_winners "
+    "sgd_step sigmoid sigmoid_input_grad silu slope_input_grad softmax "
+    "softmax_input_grad softplus softsign sparse_adam_step squared_error sum_channels "
+    "sum_rows tanh tanh_input_grad tanhshrink three_lines three_lines_input_grad "
+    "use_backend",
     "minidl.testing": "Bug CHECKS GradientCheck Sample SimulatedDevice TensorCheck Wrong "
     "check_component check_optimizer check_scheduler diagnose gradient_check "
     "numerical_gradient planted",

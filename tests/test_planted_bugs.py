@@ -142,6 +142,8 @@ NUMBA_BUGS = [
     ("a compiled momentum that is never Nesterov's", "sgd_step", "_momentum_piece", "if nesterov else speed", "if False else speed"),
     ("a compiled Adam without its root", "adam_step", "_adam_piece", "math.sqrt(square)", "square"),
     ("a compiled Adam that decays afterwards", "adam_step", "_adam_piece", "= before - size", "= theta[i] - size"),
+    ("a compiled SparseAdam of all rows in turn", "sparse_adam_step", "_sparse_adam_rows", "r = rows[j]", "r = j"),
+    ("a compiled SparseAdam that forgets no mean", "sparse_adam_step", "_sparse_adam_rows", "(slopes[d] - means[d])", "slopes[d]"),
     ("a compiled batch norm with n − 1", "batch_norm", "_forward_channel", "var[task] = total / n", "var[task] = total / max(1, n - 1)"),
     ("a compiled batch norm whose variance is a mean square", "batch_norm", "square_deviations", "(part[i] - mean) * (part[i] - mean)", "part[i] * part[i]"),
     ("a compiled batch norm of vectors without γ", "batch_norm_fixed", "_forward_columns", "shift[j] / x.dtype", "1 / x.dtype"),
@@ -189,9 +191,12 @@ NUMBA_BUGS = [
     ("compiled rows of which the last counts", "scatter_rows", "_scatter_piece", "target[d] += source[d]", "target[d] = source[d]"),
     ("compiled rows of which padding counts", "scatter_rows", "_sorted", "begin = np.zeros(rows + 1, np.int64)", "begin = np.zeros(rows + 1, np.int64); indices = np.maximum(indices, 0)"),
     ("compiled rows whose tasks leave some out", "scatter_rows", "_first_row", "rows if task == pieces else 0", "rows - 1 if task == pieces else 0"),
-    ("compiled maxima of positive numbers", "scatter_max", "_scatter_max_piece", "place == begin[row] or larger", "larger"),
-    ("compiled maxima that pass NaN by", "scatter_max", "_scatter_max_piece", "(source[d] != source[d] and target[d] == target[d])", "False"),
-    ("compiled maxima of which the last of equals wins", "scatter_max", "_scatter_max_piece", "source[d] > target[d]", "source[d] >= target[d]"),
+    ("compiled maxima of positive numbers", "scatter_max", "_scatter_max_piece", "first | (value", "(value"),
+    ("compiled maxima that pass NaN by", "scatter_max", "_scatter_max_piece", "((value != value) & (best == best))", "False"),
+    ("compiled maxima of which the last of equals wins", "scatter_max", "_scatter_max_piece", "value > best", "value >= best"),
+    ("a compiled maximum's gradient of the first columns", "scatter_winners", "_scatter_winners_strip", "task * STRIP, min", "task * 0, min"),
+    ("a compiled maximum's gradient that overwrites", "scatter_winners", "_scatter_winners_strip", "y[row, d] += dy", "y[row, d] = dy"),
+    ("a compiled maximum's gradient for padding", "scatter_winners", "_scatter_winners_strip", "if row >= 0", "if True"),
 ]  # fmt: skip
 
 

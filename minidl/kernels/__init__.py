@@ -34,13 +34,13 @@ from minidl.kernels.curves import (
     softsign,
     tanhshrink,
 )
-from minidl.kernels.embedding import bags_of, gather_rows, scatter_max, scatter_rows
+from minidl.kernels.embedding import bags_of, gather_rows, scatter_max, scatter_rows, scatter_winners
 from minidl.kernels.gates import glu, glu_input_grad
 from minidl.kernels.groups import group_norm, group_norm_input_grad
 from minidl.kernels.lines import prelu, prelu_input_grad, three_lines, three_lines_input_grad
 from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
 from minidl.kernels.normalization import batch_norm, batch_norm_fixed, batch_norm_input_grad
-from minidl.kernels.optim import adam_step, sgd_step
+from minidl.kernels.optim import adam_step, sgd_step, sparse_adam_step
 from minidl.kernels.pooling import max_pool2d, max_pool2d_input_grad
 from minidl.kernels.probabilities import (
     log_softmax,
@@ -99,6 +99,7 @@ __all__ = [
     "relu_input_grad",
     "scatter_max",
     "scatter_rows",
+    "scatter_winners",
     "sgd_step",
     "sigmoid",
     "sigmoid_input_grad",
@@ -108,6 +109,7 @@ __all__ = [
     "softmax_input_grad",
     "softplus",
     "softsign",
+    "sparse_adam_step",
     "squared_error",
     "sum_channels",
     "sum_rows",

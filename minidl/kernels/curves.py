@@ -1,8 +1,8 @@
 """Activations that are curves: the readable references.
 
 Each gives `y = f(x)` and the slope f'(x) at once, for both are made of the same exponential. The gradient is
-then one product, `slope_input_grad`. Only hardswish, whose slope costs less than to write it down and read it,
-works it out on the way back.
+then one product, `slope_input_grad`. Only hardswish's slope is cheaper to work out on the way back than
+to write down and to read.
 """
 
 from __future__ import annotations

@@ -128,6 +128,10 @@ BUGS = [
         "winner = j\n                j",
         "pass\n                j",
     ),
+    ("scatter_winners", embedding, "winners_kernel", "i % columns", "0"),
+    ("scatter_winners", embedding, "winners_kernel", "winner >= 0 and", ""),
+    ("sparse_adam_step", optim, "sparse_adam_kernel", "row = rows[j // columns]", "row = j // columns"),
+    ("sparse_adam_step", optim, "sparse_adam_kernel", "slope * slope - v[i]", "slope - v[i]"),
     ("bags_of", embedding, "bags_kernel", "<= j", "< j"),
 ]
 
