@@ -101,7 +101,7 @@ LAYER_BUGS = [
     (nn.Hardshrink, Bug("hardshrink swallows NaN", lines, "three_lines", "middle)", "np.nan_to_num(middle))")),
     (nn.LogSoftmax, Bug("log-softmax without the sum of dy", probabilities, "log_softmax_input_grad", "dy.sum(axis=dim, keepdims=True)", "dy")),
     (nn.LogSoftmax, Bug("log-softmax overflows", probabilities, "log_softmax", "x - x.max(axis=dim, keepdims=True, initial=-np.inf)", "x")),
-    (nn.Softmin, Bug("softmin forgets its sign on the way back", nn.Softmin, "backward", "return -kernels", "return kernels")),
+    (nn.Softmin, Bug("softmin forgets its sign on the way back", nn.Softmin, "backward", "negative(dy)", "dy")),
     (nn.Dropout, Bug("dropout without its scale", activation, "dropout_scale", "1 / (1 - p)", "1")),
     (nn.Dropout, Bug("dropout in eval too", nn.Dropout, "forward", "not self.training or self.p == 0", "self.p == 0")),
     (nn.Dropout, Bug("dropout with NumPy's global generator", nn.Dropout, "_draws", "(self.rng or default_generator()).random(shape, dtype=np.float32)", "np.random.random(shape)")),

@@ -77,9 +77,8 @@ def scatter_winners(dy: Array, winners: Array, indices: Array, rows: int) -> Arr
     """As the reference."""
     y = zeros((rows, dy.shape[1]), dy.dtype)
     with POOL.team(8 * dy.size) as team:
-        _scatter_winners(
-            np.ascontiguousarray(dy), winners.astype(np.int64), indices.astype(np.int64), y, team
-        )
+        winners = np.ascontiguousarray(winners, np.int64)
+        _scatter_winners(np.ascontiguousarray(dy), winners, indices.astype(np.int64), y, team)
     return y
 
 
