@@ -11,6 +11,7 @@ from minidl.kernels.numba_cpu.activation import PIECE, piece, pieces, rows_in_ta
 from minidl.kernels.numba_cpu.arguments import alike, flat, where
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
+from minidl.kernels.numba_cpu.streams import is_far, stream_lines
 from minidl.kernels.numba_cpu.tasks import tasks
 
 __all__ = ["prelu", "prelu_input_grad", "three_lines", "three_lines_input_grad"]
@@ -22,7 +23,7 @@ def three_lines(x: Array, low: float, high: float, slopes: Lines, heights: Lines
     y = empty(x.shape, x.dtype)
     numbers = tuple(map(float, (low, high, *slopes, *heights)))
     with POOL.team(2 * x.size) as team:
-        _lines(flat(x), numbers, y.reshape(-1), team)
+        _lines(flat(x), numbers, y.reshape(-1), is_far(y), team)
     return y
 
 
@@ -71,12 +72,15 @@ def _run(x: Array, weight: Array) -> int:
 
 
 @tasks
-def _lines_piece(task, thread, x, numbers, y):
+def _lines_piece(task, thread, x, numbers, y, far):
     x, y = piece(x, task), piece(y, task)
     kind = x.dtype.type  # in which the loop computes
     low, high = kind(numbers[0]), kind(numbers[1])
     s0, s1, s2 = kind(numbers[2]), kind(numbers[3]), kind(numbers[4])
     h0, h1, h2 = kind(numbers[5]), kind(numbers[6]), kind(numbers[7])
+    if far:
+        done = stream_lines(x, (low, high, s0, s1, s2, h0, h1, h2), y)
+        x, y = x[done:], y[done:]
     zero = kind(0)
     first_is_flat, third_is_flat = s0 == zero, s2 == zero  # 0 · ∞ would be no number
     for i in range(len(x)):
@@ -88,8 +92,8 @@ def _lines_piece(task, thread, x, numbers, y):
 
 
 @jit
-def _lines(x, numbers, y, team):
-    _lines_piece(team, pieces(x), (x, numbers, y))
+def _lines(x, numbers, y, far, team):
+    _lines_piece(team, pieces(x), (x, numbers, y, far))
 
 
 @tasks
