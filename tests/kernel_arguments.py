@@ -277,6 +277,29 @@ def softplus(rng, dtype):
     return *curve(rng, dtype), float(rng.choice([1, -0.6, 2.5])), float(rng.choice([20, 1]))
 
 
+def hardswish(rng, dtype):
+    (x,) = curve(rng, dtype)
+    return (np.where(rng.random(x.shape) < 0.1, dtype(rng.choice([-3, 3])), x),)
+
+
+def hardswish_input_grad(rng, dtype):
+    (x,) = hardswish(rng, dtype)
+    return like(rng, x), x
+
+
+def glu(rng, dtype):
+    shape = [(8,), (0, 4), (4, 0), (2, 3, 4, 5), (6, 2), (2, 35_000), (2, 600, 30)][rng.integers(7)]
+    x = (rng.choice([1, 10]) * rng.standard_normal(shape)).astype(dtype)
+    x[rng.random(shape) < 0.02] = rng.choice([0, np.nan, 1000, -1000])
+    dims = [i for i, size in enumerate(shape) if size % 2 == 0]
+    return x, int(rng.choice(dims)) - len(shape) * int(rng.integers(2))
+
+
+def glu_input_grad(rng, dtype):
+    x, dim = glu(rng, dtype)
+    return like(rng, np.split(x, 2, axis=dim)[0]), x, dim
+
+
 def three_lines(rng, dtype):
     low, high = (float(v) for v in np.sort(rng.standard_normal(2)))
     slopes = tuple(float(v) for v in rng.permutation([0, 1, -0.3]))
@@ -430,6 +453,20 @@ def scatter_max(rng, dtype):
     return x, indices, rows
 
 
+def scatter_winners(rng, dtype):
+    x, groups, bags = scatter_max(rng, dtype)
+    y, winners = kernels.scatter_max.reference(x, groups, bags)
+    rows = int(rng.choice([3, 50]))
+    return like(rng, y), winners, rng.integers(-1, rows, len(x)).astype(groups.dtype), rows
+
+
+def sparse_adam_step(rng, dtype):
+    rows, columns = (int(rng.choice(sizes)) for sizes in ([1, 5, 40, 700], [1, 8, 50]))
+    chosen = rng.permutation(rows)[: int(rng.integers(0, rows + 1))].astype(rng.choice([np.int64, np.int32]))
+    theta, g, m, v = (rng.standard_normal((rows, columns)).astype(dtype) for _ in range(4))
+    return theta, chosen, g[: len(chosen)], m, abs(v), int(rng.integers(1, 20)), 0.1, 0.7, 0.9, 1e-3
+
+
 def bags_of(rng, dtype):
     n = int(rng.choice([0, 1, 7, 60]))
     offsets = np.sort(rng.integers(0, n + 1, int(rng.integers(0, 9))))
@@ -438,7 +475,9 @@ def bags_of(rng, dtype):
     return offsets.astype(rng.choice([np.int64, np.int32])), n
 
 
-CHANGES = {"sgd_step": (0, 2), "adam_step": (0, 2, 3, 4), "move_statistics": (0, 1)}
+CHANGES = {
+    "sgd_step": (0, 2), "adam_step": (0, 2, 3, 4), "sparse_adam_step": (0, 3, 4), "move_statistics": (0, 1)
+}  # fmt: skip
 """The kernels that write to arguments, and to which; of all others the results are compared."""
 
 
@@ -474,6 +513,10 @@ ARGUMENTS = {
         gelu,
         elu,
         softplus,
+        hardswish,
+        hardswish_input_grad,
+        glu,
+        glu_input_grad,
         three_lines,
         three_lines_input_grad,
         prelu,
@@ -496,12 +539,14 @@ ARGUMENTS = {
         group_norm_input_grad,
         sgd_step,
         adam_step,
+        sparse_adam_step,
         gather_rows,
         scatter_rows,
         scatter_max,
+        scatter_winners,
         bags_of,
     )
 }
 ARGUMENTS |= {"erf": relu, "sigmoid": relu, "tanh": relu, "tanh_input_grad": sigmoid_input_grad}
 ARGUMENTS |= {"log_softmax": softmax, "log_softmax_input_grad": softmax_input_grad}
-ARGUMENTS |= dict.fromkeys(("silu", "mish", "log_sigmoid", "hardswish"), curve)
+ARGUMENTS |= dict.fromkeys(("silu", "mish", "log_sigmoid", "softsign", "tanhshrink"), curve)

@@ -173,12 +173,14 @@ PUBLIC = {
     "avg_pool2d_input_grad bags_of batch_norm batch_norm_fixed batch_norm_input_grad "
     "conv2d conv2d_input_grad conv2d_weight_grad cross_entropy "
     "cross_entropy_with_logits dropout dropout_input_grad elu erf gather_rows gelu "
-    "get_backend group_norm group_norm_input_grad hardswish kernel linear log_sigmoid "
-    "log_softmax log_softmax_input_grad matmul max_pool2d max_pool2d_input_grad mish "
-    "move_statistics prelu prelu_input_grad relu relu_input_grad scatter_max scatter_rows sgd_step "
-    "sigmoid sigmoid_input_grad silu slope_input_grad softmax softmax_input_grad "
-    "softplus squared_error sum_channels sum_rows tanh tanh_input_grad three_lines "
-    "three_lines_input_grad use_backend",
+    "get_backend glu glu_input_grad group_norm group_norm_input_grad hardswish "
+    "hardswish_input_grad kernel linear log_sigmoid log_softmax "
+    "log_softmax_input_grad matmul max_pool2d max_pool2d_input_grad mish move_statistics prelu "
+    "prelu_input_grad relu relu_input_grad scatter_max scatter_rows scatter_winners "
+    "sgd_step sigmoid sigmoid_input_grad silu slope_input_grad softmax "
+    "softmax_input_grad softplus softsign sparse_adam_step squared_error sum_channels "
+    "sum_rows tanh tanh_input_grad tanhshrink three_lines three_lines_input_grad "
+    "use_backend",
     "minidl.testing": "Bug CHECKS GradientCheck Sample SimulatedDevice TensorCheck Wrong "
     "check_component check_optimizer check_scheduler diagnose gradient_check "
     "numerical_gradient planted",

@@ -25,13 +25,17 @@ from minidl.kernels.curves import (
     elu,
     gelu,
     hardswish,
+    hardswish_input_grad,
     log_sigmoid,
     mish,
     silu,
     slope_input_grad,
     softplus,
+    softsign,
+    tanhshrink,
 )
-from minidl.kernels.embedding import bags_of, gather_rows, scatter_max, scatter_rows
+from minidl.kernels.embedding import bags_of, gather_rows, scatter_max, scatter_rows, scatter_winners
+from minidl.kernels.gates import glu, glu_input_grad
 from minidl.kernels.groups import group_norm, group_norm_input_grad
 from minidl.kernels.lines import prelu, prelu_input_grad, three_lines, three_lines_input_grad
 from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
@@ -41,7 +45,7 @@ from minidl.kernels.normalization import (
     batch_norm_input_grad,
     move_statistics,
 )
-from minidl.kernels.optim import adam_step, sgd_step
+from minidl.kernels.optim import adam_step, sgd_step, sparse_adam_step
 from minidl.kernels.pooling import max_pool2d, max_pool2d_input_grad
 from minidl.kernels.probabilities import (
     log_softmax,
@@ -79,9 +83,12 @@ __all__ = [
     "gather_rows",
     "gelu",
     "get_backend",
+    "glu",
+    "glu_input_grad",
     "group_norm",
     "group_norm_input_grad",
     "hardswish",
+    "hardswish_input_grad",
     "kernel",
     "linear",
     "log_sigmoid",
@@ -98,6 +105,7 @@ __all__ = [
     "relu_input_grad",
     "scatter_max",
     "scatter_rows",
+    "scatter_winners",
     "sgd_step",
     "sigmoid",
     "sigmoid_input_grad",
@@ -106,11 +114,14 @@ __all__ = [
     "softmax",
     "softmax_input_grad",
     "softplus",
+    "softsign",
+    "sparse_adam_step",
     "squared_error",
     "sum_channels",
     "sum_rows",
     "tanh",
     "tanh_input_grad",
+    "tanhshrink",
     "three_lines",
     "three_lines_input_grad",
     "use_backend",

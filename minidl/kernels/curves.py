@@ -1,7 +1,8 @@
 """Activations that are curves: the readable references.
 
 Each gives `y = f(x)` and the slope f'(x) at once, for both are made of the same exponential. The gradient is
-then one product, `slope_input_grad`.
+then one product, `slope_input_grad`. Only hardswish's slope is cheaper to work out on the way back than
+to write down and to read.
 """
 
 from __future__ import annotations
@@ -14,7 +15,19 @@ from minidl.array import Array
 from minidl.kernels.activation import erf, sigmoid, tanh
 from minidl.kernels.registry import kernel
 
-__all__ = ["elu", "gelu", "hardswish", "log_sigmoid", "mish", "silu", "slope_input_grad", "softplus"]
+__all__ = [
+    "elu",
+    "gelu",
+    "hardswish",
+    "hardswish_input_grad",
+    "log_sigmoid",
+    "mish",
+    "silu",
+    "slope_input_grad",
+    "softplus",
+    "softsign",
+    "tanhshrink",
+]
 
 
 @kernel
@@ -136,14 +149,55 @@ def log_sigmoid(x: Array) -> tuple[Array, Array]:
 
 
 @kernel
-def hardswish(x: Array) -> tuple[Array, Array]:
+def softsign(x: Array) -> tuple[Array, Array]:
+    """`y = x / (1 + |x|)`.
+
+    Args:
+        x: of any shape.
+
+    Returns:
+        y and its slope `1 / (1 + |x|)²`, of x's shape.
+    """
+    scale = 1 + np.abs(x)
+    return x / scale, 1 / scale / scale  # a square could overflow
+
+
+@kernel
+def tanhshrink(x: Array) -> tuple[Array, Array]:
+    """`y = x − tanh x`.
+
+    Args:
+        x: of any shape.
+
+    Returns:
+        y and its slope `tanh² x`, of x's shape.
+    """
+    t = np.tanh(x)
+    return x - t, t * t
+
+
+@kernel
+def hardswish(x: Array) -> Array:
     """`y = x min(max(x + 3, 0), 6) / 6`.
 
     Args:
         x: of any shape.
 
     Returns:
-        y and its slope, of x's shape: 0 for x ≤ −3, 1 for x ≥ 3, else `(2x + 3) / 6`.
+        y, of x's shape.
     """
-    slope = np.where(x <= -3, 0, np.where(x >= 3, 1, (2 * x + 3) / 6))
-    return x * np.clip(x + 3, 0, 6) / 6, slope
+    return x * np.clip(x + 3, 0, 6) / 6
+
+
+@kernel
+def hardswish_input_grad(dy: Array, x: Array) -> Array:
+    """`dx = s dy`, where the slope s is 0 for x ≤ −3, 1 for x ≥ 3, else `(2x + 3) / 6`.
+
+    Args:
+        dy: of any shape.
+        x: the input, of the same shape.
+
+    Returns:
+        dx, of the same shape.
+    """
+    return dy * np.where(x <= -3, 0, np.where(x >= 3, 1, (2 * x + 3) / 6))

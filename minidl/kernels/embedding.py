@@ -2,7 +2,7 @@
 
 `gather_rows` looks rows up; `scatter_rows` is its gradient, which adds each row where it came from, and also
 what adds up a bag of rows; `scatter_max` takes the largest in place of the sum. A negative index goes
-nowhere: so padding is left out.
+nowhere: so padding is left out. `scatter_winners` is the gradient of both steps of a bag's maximum.
 
 Letters: n rows that are given, D numbers in each, R rows of the table or bags.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from minidl.array import Array
 from minidl.kernels.registry import kernel
 
-__all__ = ["bags_of", "gather_rows", "scatter_max", "scatter_rows"]
+__all__ = ["bags_of", "gather_rows", "scatter_max", "scatter_rows", "scatter_winners"]
 
 
 @kernel
@@ -76,6 +76,28 @@ def scatter_max(x: Array, indices: Array, rows: int) -> tuple[Array, Array]:
         winners[row] = group[place]
         y[row] = x[winners[row], np.arange(x.shape[1])]
     return y, winners
+
+
+@kernel
+def scatter_winners(dy: Array, winners: Array, indices: Array, rows: int) -> Array:
+    """Add every number where the row stood that won: `dW[indices[winners[b, d]], d] += dy[b, d]`.
+
+    It is the gradient of looking rows up and taking the largest of each group with `scatter_max`.
+
+    Args:
+        dy: (B, D).
+        winners: (B, D), which of n positions won, each at most once in a column; −1 where none did.
+        indices: (n,), of which row of the table each position is, integers below R; a negative one adds
+            nowhere.
+        rows: R.
+
+    Returns:
+        dW, (R, D); where nothing was added, 0.
+    """
+    dx = np.zeros((len(indices), dy.shape[1]), dy.dtype)
+    b, d = np.nonzero(winners >= 0)
+    dx[winners[b, d], d] = dy[b, d]
+    return scatter_rows.reference(dx, indices, rows)
 
 
 @kernel

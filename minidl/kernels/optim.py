@@ -9,7 +9,7 @@ import numpy as np
 from minidl.array import Array
 from minidl.kernels.registry import kernel
 
-__all__ = ["adam_step", "sgd_step"]
+__all__ = ["adam_step", "sgd_step", "sparse_adam_step"]
 
 
 @kernel
@@ -88,3 +88,37 @@ def adam_step(
     # the corrections are numbers, so they cost nothing when they are not applied to m and v themselves
     correction1, correction2 = 1 - beta1**t, 1 - beta2**t
     theta -= (lr / correction1) * m / (np.sqrt(v) / math.sqrt(correction2) + eps)
+
+
+@kernel
+def sparse_adam_step(
+    theta: Array,
+    rows: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    t: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+) -> None:
+    """One step of SparseAdam: changes those rows of `theta`, `m` and `v`.
+
+    Args:
+        theta: a table, (R, D).
+        rows: (n,), integers from 0 to R − 1, each of them once.
+        g: (n, D), their gradients, of theta's dtype.
+        m: the mean of the gradient, (R, D); 0 before the first step.
+        v: the mean of its square.
+        t: the number of this step, from 1.
+        lr: learning rate.
+        beta1: how much of m stays.
+        beta2: how much of v stays.
+        eps: ε, keeps the quotient finite where all gradients were 0.
+    """
+    mean, square = m[rows], v[rows]  # (n, D), copies
+    mean += (1 - beta1) * (g - mean)
+    square += (1 - beta2) * (g * g - square)
+    m[rows], v[rows] = mean, square
+    theta[rows] -= lr * math.sqrt(1 - beta2**t) / (1 - beta1**t) * mean / (np.sqrt(square) + eps)

@@ -151,6 +151,11 @@ class EmbeddingBag(Table):
         # dW[r] = Σ s_j dy_b over all j with x_j = r, b the bag of j    ds_j = dy_b · W[x_j]
         # mean: s_j = 1 / the number of words in b    max: s_j is 1 where j has the maximum, else 0
         dy, indices, bags, s, rows, share, winners = self.recall(dy)
+        if winners is not None:
+            if self.weight.requires_grad:
+                dw = kernels.scatter_winners(dy, winners, indices, self.num_embeddings)
+                self.weight.add_grad(dw, fresh=True)
+            return None
         in_bag = (bags >= 0)[:, None]  # (n, 1)
         if share is not None:
             dy = dy * share
@@ -159,9 +164,6 @@ class EmbeddingBag(Table):
             dx = np.where(in_bag, kernels.gather_rows(dy, safe), 0)  # (n, D)
         else:
             dx = np.zeros_like(dy, shape=(len(indices), self.embedding_dim))
-        if winners is not None and len(dy):
-            place = np.arange(len(indices), like=indices)[:, None]  # (n, 1)
-            dx = np.where(kernels.gather_rows(winners, safe) == place, dx, 0)
         ds = None
         if s is not None:
             ds = (dx * rows).sum(axis=1).reshape(s.shape)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from minidl import kernels
 from minidl.array import Array
 from minidl.errors import ShapeError
@@ -129,14 +127,14 @@ class Hardswish(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        y, slope = kernels.hardswish(x)
-        self.remember(slope, output=y)
+        y = kernels.hardswish(x)
+        self.remember(x, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy (2x + 3) / 6 where −3 < x < 3, 0 to the left, dy to the right
-        dy, slope = self.recall(dy)
-        return kernels.slope_input_grad(dy, slope)
+        dy, x = self.recall(dy)
+        return kernels.hardswish_input_grad(dy, x)
 
     def extra_repr(self) -> str:
         return f"inplace={self.inplace}"
@@ -165,17 +163,14 @@ class GLU(Module):
         self.check_dim(x, self.dim)
         if x.ndim == 0 or x.shape[self.dim] % 2:
             raise ShapeError(f"{self.label()}: expected an even size in dimension {self.dim}, got {x.shape}")
-        a, b = np.split(x, 2, axis=self.dim)
-        s, _ = kernels.sigmoid(b)
-        y = a * s
-        self.remember(a, s, self.dim, output=y)
+        y = kernels.glu(x, self.dim)
+        self.remember(x, self.dim, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # da = dy σ(b)    db = dy a σ(b) (1 − σ(b))
-        dy, a, s, dim = self.recall(dy)
-        da = dy * s
-        return np.concatenate([da, da * a * (1 - s)], axis=dim)
+        dy, x, dim = self.recall(dy)
+        return kernels.glu_input_grad(dy, x, dim)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"

@@ -14,6 +14,8 @@ from minidl.errors import BackendError, DTypeError, ShapeError
 
 __all__ = ["RowSparse"]
 
+TABLE_PER_INDEX = 16  # rows of a table for each index, up to which looking at all of them is quicker
+
 
 class RowSparse:
     """A table (R, D) of which only some rows are kept: row `indices[j]` holds `values[j]`, all others 0.
@@ -83,7 +85,12 @@ class RowSparse:
                 "on a device use sparse=False, or to_dense()"
             )
         kept = self.indices >= 0
-        rows, places = np.unique(self.indices[kept], return_inverse=True)
+        if self.shape[0] > TABLE_PER_INDEX * len(self.indices):
+            rows, places = np.unique(self.indices[kept], return_inverse=True)
+        else:  # marks in a list of all rows are quicker than a sort
+            used = np.zeros(self.shape[0], np.bool_)
+            used[self.indices[kept]] = True
+            rows, places = np.flatnonzero(used), (np.cumsum(used) - 1)[self.indices[kept]]
         values = kernels.scatter_rows(self.values[kept], places, len(rows))
         return RowSparse(rows, values, self.shape, coalesced=True)
 

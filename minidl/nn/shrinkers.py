@@ -93,18 +93,18 @@ class Tanhshrink(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        t = np.tanh(x)
-        y = x - t
-        self.remember(t, output=y)
+        y, slope = kernels.tanhshrink(x)
+        self.remember(slope, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy tanh² x
-        dy, t = self.recall(dy)
-        return dy * t * t
+        dy, slope = self.recall(dy)
+        return kernels.slope_input_grad(dy, slope)
 
 
 def beyond(end: float, x: Array) -> tuple[float, float]:
     """The first numbers beyond −end and end in x's dtype, which themselves become 0."""
     limit = x.dtype.type(end)
-    return float(np.nextafter(-limit, -math.inf)), float(np.nextafter(limit, math.inf))
+    high = float(np.nextafter(limit, math.inf))
+    return -high, high

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from minidl import kernels
 from minidl.array import Array
 from minidl.nn.module import Module
@@ -96,15 +94,14 @@ class Softsign(Module):
 
     def forward(self, x: Array) -> Array:
         self.check_array(x)
-        scale = 1 + np.abs(x)
-        y = x / scale
-        self.remember(scale, output=y)
+        y, slope = kernels.softsign(x)
+        self.remember(slope, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy / (1 + |x|)²
-        dy, scale = self.recall(dy)
-        return dy / scale / scale  # a square could overflow
+        dy, slope = self.recall(dy)
+        return kernels.slope_input_grad(dy, slope)
 
 
 class LogSigmoid(Module):

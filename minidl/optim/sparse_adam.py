@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
+from minidl import kernels
 from minidl.array import Array
 from minidl.nn.parameter import Parameter
 from minidl.nn.row_sparse import RowSparse
@@ -67,9 +65,5 @@ class SparseAdam(Optimizer):
         beta1, beta2 = map(float, group["betas"])
         t = state["step"] = state.get("step", 0) + 1
         m, v = self.buffer(state, "exp_avg", theta), self.buffer(state, "exp_avg_sq", theta)
-        mean, square = m[rows], v[rows]  # (n, D), copies
-        mean += (1 - beta1) * (g - mean)
-        square += (1 - beta2) * (g * g - square)
-        m[rows], v[rows] = mean, square
-        rate = float(group["lr"]) * math.sqrt(1 - beta2**t) / (1 - beta1**t)
-        theta[rows] -= rate * mean / (np.sqrt(square) + float(group["eps"]))
+        lr, eps = float(group["lr"]), float(group["eps"])
+        kernels.sparse_adam_step(theta, rows, g, m, v, t, lr, beta1, beta2, eps)

@@ -21,7 +21,7 @@ def all_far(monkeypatch):
 
 @pytest.mark.usefixtures("all_far")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", ["relu", "batch_norm_input_grad"])
+@pytest.mark.parametrize("name", ["relu", "three_lines", "batch_norm_input_grad"])
 def test_a_streamed_result_is_the_same(name, dtype):
     tolerance = 1e-12 if dtype == np.float64 else 1e-5
     kernel, streamed = KERNELS[name], 0

@@ -10,6 +10,7 @@ from optim.samples import OPTIMIZERS, name
 
 from minidl import nn, optim
 from minidl.errors import ShapeError
+from minidl.kernels import optim as kernels_optim
 from minidl.kernels.registry import use_backend
 from minidl.nn import Parameter, RowSparse
 from minidl.optim import SGD, Adagrad, Optimizer, SparseAdam
@@ -189,27 +190,33 @@ def test_bad_options(options, error, message):
 
 
 BUGS = [
-    Bug("SparseAdam: mean grows", SparseAdam, "update_rows", "(g - mean)", "g"),
-    Bug("SparseAdam: square not squared", SparseAdam, "update_rows", "(g * g - square)", "(abs(g) - square)"),
+    Bug("SparseAdam: mean grows", kernels_optim, "sparse_adam_step", "(g - mean)", "g"),
+    Bug(
+        "SparseAdam: square not squared",
+        kernels_optim,
+        "sparse_adam_step",
+        "(g * g - square)",
+        "(abs(g) - square)",
+    ),
     Bug(
         "SparseAdam: eps after the correction",
-        SparseAdam,
-        "update_rows",
-        'float(group["eps"])',
-        'float(group["eps"]) * math.sqrt(1 - beta2**t)',
+        kernels_optim,
+        "sparse_adam_step",
+        "+ eps",
+        "+ eps * math.sqrt(1 - beta2**t)",
     ),
     Bug(
         "SparseAdam: all rows forget",
-        SparseAdam,
-        "update_rows",
+        kernels_optim,
+        "sparse_adam_step",
         "m[rows], v[rows] = mean, square",
         "m *= beta1; m[rows], v[rows] = mean, square",
     ),
-    Bug("SparseAdam: no correction", SparseAdam, "update_rows", " / (1 - beta1**t)", ""),
+    Bug("SparseAdam: no correction", kernels_optim, "sparse_adam_step", " / (1 - beta1**t)", ""),
     Bug(
         "SparseAdam: nothing is remembered",
-        SparseAdam,
-        "update_rows",
+        kernels_optim,
+        "sparse_adam_step",
         "m[rows], v[rows] = mean, square",
         "pass",
     ),

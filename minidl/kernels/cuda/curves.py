@@ -9,7 +9,19 @@ from minidl.array.gpu import GpuKernel, cuda, gpu_kernel, real
 from minidl.kernels import curves as references
 from minidl.kernels.cuda.lanes import each, like
 
-__all__ = ["elu", "gelu", "hardswish", "log_sigmoid", "mish", "silu", "slope_input_grad", "softplus"]
+__all__ = [
+    "elu",
+    "gelu",
+    "hardswish",
+    "hardswish_input_grad",
+    "log_sigmoid",
+    "mish",
+    "silu",
+    "slope_input_grad",
+    "softplus",
+    "softsign",
+    "tanhshrink",
+]
 
 
 def _curve(kernel: GpuKernel, x: DeviceArray, *numbers: float) -> tuple[DeviceArray, DeviceArray]:
@@ -172,23 +184,74 @@ def log_sigmoid(x: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
 
 
 @gpu_kernel("real* y, real* slope, const real* x, int32 n")
-def hardswish_kernel(y, slope, x, n):
+def softsign_kernel(y, slope, x, n):
+    i = cuda.grid(1)
+    if i < n:
+        value = x[i]
+        share = real(1) / (real(1) + abs(value))
+        y[i] = value / (real(1) + abs(value))
+        slope[i] = share * share
+
+
+@references.softsign.register(DeviceArray)
+def softsign(x: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
+    """As the reference."""
+    return _curve(softsign_kernel, x)
+
+
+@gpu_kernel("real* y, real* slope, const real* x, int32 n")
+def tanhshrink_kernel(y, slope, x, n):
+    i = cuda.grid(1)
+    if i < n:
+        value = x[i]
+        t = math.tanh(value)
+        y[i] = value - t
+        slope[i] = t * t
+
+
+@references.tanhshrink.register(DeviceArray)
+def tanhshrink(x: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
+    """As the reference."""
+    return _curve(tanhshrink_kernel, x)
+
+
+@gpu_kernel("real* y, const real* x, int32 n")
+def hardswish_kernel(y, x, n):
     i = cuda.grid(1)
     if i < n:
         value = x[i]
         gate = value + real(3)
-        incline = (real(2) * value + real(3)) / real(6)
-        if value <= real(-3):
+        if gate <= real(0):
             gate = real(0)
-            incline = real(0)
-        elif value >= real(3):
+        elif gate >= real(6):
             gate = real(6)
-            incline = real(1)
         y[i] = value * gate / real(6)
-        slope[i] = incline
 
 
 @references.hardswish.register(DeviceArray)
-def hardswish(x: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
+def hardswish(x: DeviceArray) -> DeviceArray:
     """As the reference."""
-    return _curve(hardswish_kernel, x)
+    y = like(x)
+    each(hardswish_kernel, x.size, y, x.contiguous())
+    return y
+
+
+@gpu_kernel("real* dx, const real* dy, const real* x, int32 n")
+def hardswish_input_grad_kernel(dx, dy, x, n):
+    i = cuda.grid(1)
+    if i < n:
+        value = x[i]
+        slope = (real(2) * value + real(3)) / real(6)
+        if value <= real(-3):
+            slope = real(0)
+        elif value >= real(3):
+            slope = real(1)
+        dx[i] = dy[i] * slope
+
+
+@references.hardswish_input_grad.register(DeviceArray)
+def hardswish_input_grad(dy: DeviceArray, x: DeviceArray) -> DeviceArray:
+    """As the reference."""
+    dx = like(dy)
+    each(hardswish_input_grad_kernel, dy.size, dx, dy.contiguous(), x.contiguous())
+    return dx

@@ -13,7 +13,7 @@ from minidl.array.gpu import cuda, gpu_kernel, real
 from minidl.kernels import embedding
 from minidl.kernels.cuda.lanes import each
 
-__all__ = ["bags_of", "gather_rows", "scatter_max", "scatter_rows"]
+__all__ = ["bags_of", "gather_rows", "scatter_max", "scatter_rows", "scatter_winners"]
 
 
 @embedding.gather_rows.register(DeviceArray)
@@ -93,6 +93,26 @@ def scatter_max(x: DeviceArray, indices: DeviceArray, rows: int) -> tuple[Device
     winners = _filled(y.shape, np.dtype(np.int64), x, -1)
     each(scatter_max_kernel, x.size, y, winners, x.contiguous(), *_chains(indices), x.shape[1], rows)
     return y, winners
+
+
+@gpu_kernel("real* dx, const real* dy, const int64* winners, int32 columns, int32 given, int32 n")
+def winners_kernel(dx, dy, winners, columns, given, n):
+    """A thread per number of dy, which alone writes where its winner stood."""
+    i = cuda.grid(1)
+    if i < n:
+        winner = winners[i]
+        if winner >= 0 and winner < given:
+            dx[winner * columns + i % columns] = dy[i]
+
+
+@embedding.scatter_winners.register(DeviceArray)
+def scatter_winners(dy: DeviceArray, winners: DeviceArray, indices: DeviceArray, rows: int) -> DeviceArray:
+    """As the reference."""
+    given, columns = indices.size, dy.shape[1]
+    dx = _filled((given, columns), dy.dtype, dy, 0)
+    winners = winners.astype(np.int64, copy=False).contiguous()
+    each(winners_kernel, dy.size, dx, dy.contiguous(), winners, columns, given)
+    return scatter_rows(dx, indices, rows)
 
 
 def _chains(indices: DeviceArray) -> tuple[DeviceArray, DeviceArray, DeviceArray]:

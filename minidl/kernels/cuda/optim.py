@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from minidl.array.device_array import DeviceArray
 from minidl.array.gpu import cuda, gpu_kernel, real
 from minidl.kernels import optim
 from minidl.kernels.cuda.lanes import each, write_back
 
-__all__ = ["adam_step", "sgd_step"]
+__all__ = ["adam_step", "sgd_step", "sparse_adam_step"]
 
 
 @gpu_kernel(
@@ -104,5 +106,48 @@ def adam_step(
         adam_kernel, theta.size, flat[0], g.contiguous(), flat[1], flat[2], flat[-1], largest is not None,
         lr / (1 - beta1**t), 1 - beta1, beta2, 1 - beta2, math.sqrt(1 - beta2**t), eps,
         0.0 if decoupled else weight_decay, 1 - lr * weight_decay if decoupled else 1.0,
+    )  # fmt: skip
+    write_back(flat, given)
+
+
+@gpu_kernel(
+    "real* theta, const int64* rows, const real* g, real* m, real* v, real step, real rest1, real rest2, "
+    "real eps, int32 columns, int32 count, int32 n"
+)
+def sparse_adam_kernel(theta, rows, g, m, v, step, rest1, rest2, eps, columns, count, n):
+    """`step` is lr √(1 − β₂ᵗ) / (1 − β₁ᵗ); a thread per number of g. A row that is none is left alone."""
+    j = cuda.grid(1)
+    if j < n:
+        row = rows[j // columns]
+        if row >= 0 and row < count:
+            i = row * columns + j % columns
+            slope = g[j]
+            mean = m[i] + rest1 * (slope - m[i])
+            square = v[i] + rest2 * (slope * slope - v[i])
+            m[i] = mean
+            v[i] = square
+            theta[i] -= step * mean / (math.sqrt(square) + eps)
+
+
+@optim.sparse_adam_step.register(DeviceArray)
+def sparse_adam_step(
+    theta: DeviceArray,
+    rows: DeviceArray,
+    g: DeviceArray,
+    m: DeviceArray,
+    v: DeviceArray,
+    t: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+) -> None:
+    """As the reference."""
+    given = [theta, m, v]
+    flat = [array.contiguous() for array in given]
+    each(
+        sparse_adam_kernel, g.size, flat[0], rows.astype(np.int64, copy=False).contiguous(), g.contiguous(),
+        flat[1], flat[2], lr * math.sqrt(1 - beta2**t) / (1 - beta1**t), 1 - beta1, 1 - beta2, eps,
+        theta.shape[1], len(theta),
     )  # fmt: skip
     write_back(flat, given)

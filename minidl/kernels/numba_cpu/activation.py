@@ -131,6 +131,12 @@ def piece(x: Array, number: int) -> Array:
     return x[number * PIECE : (number + 1) * PIECE]
 
 
+@jit
+def rows_in_tasks(run: int) -> tuple[int, int]:
+    """How many rows of so many numbers make one task; and how many tasks share a row, if it is long."""
+    return max(1, PIECE // max(1, run)), max(1, -(-run // PIECE))
+
+
 @tasks
 def _relu_piece(task, thread, x, y, positive, far):
     x, y, positive = piece(x, task), piece(y, task), piece(positive, task)

@@ -23,7 +23,19 @@ from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.tasks import tasks
 
-__all__ = ["elu", "gelu", "hardswish", "log_sigmoid", "mish", "silu", "slope_input_grad", "softplus"]
+__all__ = [
+    "elu",
+    "gelu",
+    "hardswish",
+    "hardswish_input_grad",
+    "log_sigmoid",
+    "mish",
+    "silu",
+    "slope_input_grad",
+    "softplus",
+    "softsign",
+    "tanhshrink",
+]
 
 
 @references.slope_input_grad.register(np.ndarray)
@@ -80,10 +92,35 @@ def log_sigmoid(x: Array) -> tuple[Array, Array]:
     return _curve(_log_sigmoid, x)
 
 
-@references.hardswish.register(np.ndarray)
-def hardswish(x: Array) -> tuple[Array, Array]:
+@references.softsign.register(np.ndarray)
+def softsign(x: Array) -> tuple[Array, Array]:
     """As the reference."""
-    return _curve(_hardswish, x, cost=2)
+    return _curve(_softsign, x, cost=2)
+
+
+@references.tanhshrink.register(np.ndarray)
+def tanhshrink(x: Array) -> tuple[Array, Array]:
+    """As the reference."""
+    return _curve(_tanhshrink, x)
+
+
+@references.hardswish.register(np.ndarray)
+def hardswish(x: Array) -> Array:
+    """As the reference."""
+    y = empty(x.shape, x.dtype)
+    with POOL.team(2 * x.size) as team:
+        _hardswish(flat(x), y.reshape(-1), team)
+    return y
+
+
+@references.hardswish_input_grad.register(np.ndarray)
+@where(alike, references.hardswish_input_grad)
+def hardswish_input_grad(dy: Array, x: Array) -> Array:
+    """As the reference."""
+    dx = empty(dy.shape, dy.dtype)
+    with POOL.team(2 * x.size) as team:
+        _hardswish_grad(flat(dy), flat(x), dx.reshape(-1), team)
+    return dx
 
 
 @tasks
@@ -261,23 +298,65 @@ def _log_sigmoid(x, y, slope, team):
 
 
 @tasks
-def _hardswish_piece(task, thread, x, y, slope):
+def _tanhshrink_piece(task, thread, x, y, slope):
     x, y, slope = piece(x, task), piece(y, task), piece(slope, task)
-    zero, one, two, three, six = (
-        x.dtype.type(0),
-        x.dtype.type(1),
-        x.dtype.type(2),
-        x.dtype.type(3),
-        x.dtype.type(6),
-    )
     for i in range(len(x)):
-        value = x[i]
-        gate = value + three
-        gate = zero if gate <= zero else six if gate >= six else gate
-        y[i] = value * gate / six
-        slope[i] = zero if value <= -three else one if value >= three else (two * value + three) / six
+        t = tanh_of_one(x[i])
+        y[i] = x[i] - t
+        slope[i] = t * t
 
 
 @jit
-def _hardswish(x, y, slope, team):
-    _hardswish_piece(team, pieces(x), (x, y, slope))
+def _tanhshrink(x, y, slope, team):
+    _tanhshrink_piece(team, pieces(x), (x, y, slope))
+
+
+# -------------------------------------------------------------------- without one
+
+
+@tasks
+def _softsign_piece(task, thread, x, y, slope):
+    x, y, slope = piece(x, task), piece(y, task), piece(slope, task)
+    one = x.dtype.type(1)
+    for i in range(len(x)):
+        scale = one + abs(x[i])
+        share = one / scale
+        y[i] = x[i] / scale
+        slope[i] = share * share
+
+
+@jit
+def _softsign(x, y, slope, team):
+    _softsign_piece(team, pieces(x), (x, y, slope))
+
+
+@tasks
+def _hardswish_piece(task, thread, x, y):
+    x, y = piece(x, task), piece(y, task)
+    zero, three, six = x.dtype.type(0), x.dtype.type(3), x.dtype.type(6)
+    for i in range(len(x)):
+        value = x[i]
+        gate = value + three
+        gate = zero if gate <= zero else six if gate >= six else gate  # a NaN stays
+        y[i] = value * gate / six
+
+
+@jit
+def _hardswish(x, y, team):
+    _hardswish_piece(team, pieces(x), (x, y))
+
+
+@tasks
+def _hardswish_grad_piece(task, thread, dy, x, dx):
+    dy, x, dx = piece(dy, task), piece(x, task), piece(dx, task)
+    zero, one, two = x.dtype.type(0), x.dtype.type(1), x.dtype.type(2)
+    three, six = x.dtype.type(3), x.dtype.type(6)
+    for i in range(len(x)):
+        value = x[i]
+        slope = zero if value <= -three else one if value >= three else (two * value + three) / six
+        dx[i] = dy[i] * slope
+
+
+@jit
+def _hardswish_grad(dy, x, dx, team):
+    _hardswish_grad_piece(team, pieces(x), (dy, x, dx))

@@ -15,9 +15,10 @@ from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.tasks import tasks
 
-__all__ = ["gather_rows", "scatter_max", "scatter_rows"]
+__all__ = ["gather_rows", "scatter_max", "scatter_rows", "scatter_winners"]
 
 PIECE = 16_384  # numbers of one task
+STRIP = 16  # columns of one task: a cache line
 TASKS = 64  # ranges of target rows, at most
 
 
@@ -62,6 +63,23 @@ def scatter_max(x: Array, indices: Array, rows: int) -> tuple[Array, Array]:
     with POOL.team(x.size) as team:
         _scatter_max(np.ascontiguousarray(x), *_sorted(indices, rows), y, winners, team)
     return y, winners
+
+
+def _all_known(dy: Array, winners: Array, indices: Array, rows: int) -> bool:
+    if dy.shape != winners.shape or (indices.size and indices.max() >= rows):
+        return False
+    return not winners.size or winners.max() < len(indices)
+
+
+@embedding.scatter_winners.register(np.ndarray)
+@where(_all_known, embedding.scatter_winners)
+def scatter_winners(dy: Array, winners: Array, indices: Array, rows: int) -> Array:
+    """As the reference."""
+    y = zeros((rows, dy.shape[1]), dy.dtype)
+    with POOL.team(8 * dy.size) as team:
+        winners = np.ascontiguousarray(winners, np.int64)
+        _scatter_winners(np.ascontiguousarray(dy), winners, indices.astype(np.int64), y, team)
+    return y
 
 
 @tasks
@@ -124,14 +142,34 @@ def _scatter_max_piece(task, thread, x, order, begin, y, winners):
     for row in range(_first_row(begin, task), _first_row(begin, task + 1)):
         target, winner = y[row], winners[row]
         for place in range(begin[row], begin[row + 1]):
-            source = x[order[place]]
+            j = order[place]
+            source, first = x[j], place == begin[row]
             for d in range(len(target)):
-                larger = source[d] > target[d] or (source[d] != source[d] and target[d] == target[d])
-                if place == begin[row] or larger:
-                    target[d] = source[d]
-                    winner[d] = order[place]
+                value, best = source[d], target[d]
+                larger = (
+                    first | (value > best) | ((value != value) & (best == best))
+                )  # no branch: in vector lanes
+                target[d] = value if larger else best
+                winner[d] = j if larger else winner[d]
 
 
 @jit
 def _scatter_max(x: Array, order: Array, begin: Array, y: Array, winners: Array, team: int) -> None:
     _scatter_max_piece(team, TASKS, (x, order, begin, y, winners))
+
+
+@tasks
+def _scatter_winners_strip(task, thread, dy, winners, indices, y):
+    """Some columns of all bags, so that no two threads add to one number."""
+    first, last = task * STRIP, min((task + 1) * STRIP, dy.shape[1])
+    for b in range(len(dy)):
+        for d in range(first, last):
+            if winners[b, d] >= 0:
+                row = indices[winners[b, d]]
+                if row >= 0:
+                    y[row, d] += dy[b, d]
+
+
+@jit
+def _scatter_winners(dy: Array, winners: Array, indices: Array, y: Array, team: int) -> None:
+    _scatter_winners_strip(team, -(-dy.shape[1] // STRIP), (dy, winners, indices, y))

@@ -7,10 +7,11 @@ import numpy as np
 from minidl.array import Array, empty
 from minidl.kernels import lines as references
 from minidl.kernels.lines import Lines
-from minidl.kernels.numba_cpu.activation import piece, pieces
+from minidl.kernels.numba_cpu.activation import PIECE, piece, pieces, rows_in_tasks
 from minidl.kernels.numba_cpu.arguments import alike, flat, where
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
+from minidl.kernels.numba_cpu.streams import is_far, stream_lines
 from minidl.kernels.numba_cpu.tasks import tasks
 
 __all__ = ["prelu", "prelu_input_grad", "three_lines", "three_lines_input_grad"]
@@ -20,8 +21,9 @@ __all__ = ["prelu", "prelu_input_grad", "three_lines", "three_lines_input_grad"]
 def three_lines(x: Array, low: float, high: float, slopes: Lines, heights: Lines) -> Array:
     """As the reference."""
     y = empty(x.shape, x.dtype)
+    numbers = tuple(map(float, (low, high, *slopes, *heights)))
     with POOL.team(2 * x.size) as team:
-        _lines(flat(x), _numbers(x, low, high, *slopes, *heights), y.reshape(-1), team)
+        _lines(flat(x), numbers, y.reshape(-1), is_far(y), team)
     return y
 
 
@@ -30,14 +32,10 @@ def three_lines(x: Array, low: float, high: float, slopes: Lines, heights: Lines
 def three_lines_input_grad(dy: Array, x: Array, low: float, high: float, slopes: Lines) -> Array:
     """As the reference."""
     dx = empty(dy.shape, dy.dtype)
+    numbers = tuple(map(float, (low, high, *slopes)))
     with POOL.team(2 * x.size) as team:
-        _lines_grad(flat(dy), flat(x), _numbers(x, low, high, *slopes), dx.reshape(-1), team)
+        _lines_grad(flat(dy), flat(x), numbers, dx.reshape(-1), team)
     return dx
-
-
-def _numbers(x: Array, *numbers: float) -> tuple[np.generic, ...]:
-    """In the array's dtype, so that the loop computes in it."""
-    return tuple(map(x.dtype.type, numbers))
 
 
 def _a_slope_each(x: Array, weight: Array) -> bool:
@@ -74,10 +72,16 @@ def _run(x: Array, weight: Array) -> int:
 
 
 @tasks
-def _lines_piece(task, thread, x, numbers, y):
+def _lines_piece(task, thread, x, numbers, y, far):
     x, y = piece(x, task), piece(y, task)
-    low, high, s0, s1, s2, h0, h1, h2 = numbers
-    zero = x.dtype.type(0)
+    kind = x.dtype.type  # in which the loop computes
+    low, high = kind(numbers[0]), kind(numbers[1])
+    s0, s1, s2 = kind(numbers[2]), kind(numbers[3]), kind(numbers[4])
+    h0, h1, h2 = kind(numbers[5]), kind(numbers[6]), kind(numbers[7])
+    if far:
+        done = stream_lines(x, (low, high, s0, s1, s2, h0, h1, h2), y)
+        x, y = x[done:], y[done:]
+    zero = kind(0)
     first_is_flat, third_is_flat = s0 == zero, s2 == zero  # 0 · ∞ would be no number
     for i in range(len(x)):
         value = x[i]
@@ -88,14 +92,16 @@ def _lines_piece(task, thread, x, numbers, y):
 
 
 @jit
-def _lines(x, numbers, y, team):
-    _lines_piece(team, pieces(x), (x, numbers, y))
+def _lines(x, numbers, y, far, team):
+    _lines_piece(team, pieces(x), (x, numbers, y, far))
 
 
 @tasks
 def _lines_grad_piece(task, thread, dy, x, numbers, dx):
     dy, x, dx = piece(dy, task), piece(x, task), piece(dx, task)
-    low, high, s0, s1, s2 = numbers
+    kind = x.dtype.type
+    low, high = kind(numbers[0]), kind(numbers[1])
+    s0, s1, s2 = kind(numbers[2]), kind(numbers[3]), kind(numbers[4])
     for i in range(len(x)):
         value = x[i]
         slope = s0 if value <= low else s2 if value >= high else s1
@@ -108,35 +114,44 @@ def _lines_grad(dy, x, numbers, dx, team):
 
 
 @tasks
-def _prelu_run(task, thread, x, weight, run, y):
-    w = weight[task % len(weight)]
-    x, y = x[task * run : (task + 1) * run], y[task * run : (task + 1) * run]
-    zero = x.dtype.type(0)
-    for i in range(len(x)):
-        value = x[i]
-        y[i] = value if value > zero else w * value
+def _prelu_rows(task, thread, x, weight, run, y):
+    height, parts = rows_in_tasks(run)
+    first, zero = task // parts * height, x.dtype.type(0)
+    for row in range(first, min(first + height, len(x) // run)):
+        w = weight[row % len(weight)]
+        begin = row * run + task % parts * PIECE
+        end = min(begin + PIECE, (row + 1) * run)
+        given, result = x[begin:end], y[begin:end]
+        for i in range(len(given)):
+            value = given[i]
+            result[i] = value if value > zero else w * value
 
 
 @jit
 def _prelu(x, weight, run, y, team):
     if len(x) > 0:
-        _prelu_run(team, len(x) // run, (x, weight, run, y))
+        height, parts = rows_in_tasks(run)
+        _prelu_rows(team, -(-(len(x) // run) // height) * parts, (x, weight, run, y))
 
 
 @tasks
-def _prelu_grad_run(task, thread, dy, x, weight, run, dx, terms):
-    w = weight[task % len(weight)]
-    first, last = task * run, (task + 1) * run
-    dy, x, dx, terms = dy[first:last], x[first:last], dx[first:last], terms[first:last]
-    zero = x.dtype.type(0)
-    for i in range(len(x)):
-        slope = dy[i]
-        positive = x[i] > zero
-        dx[i] = slope if positive else w * slope
-        terms[i] = zero if positive else x[i] * slope
+def _prelu_grad_rows(task, thread, dy, x, weight, run, dx, terms):
+    height, parts = rows_in_tasks(run)
+    first, zero = task // parts * height, x.dtype.type(0)
+    for row in range(first, min(first + height, len(x) // run)):
+        w = weight[row % len(weight)]
+        begin = row * run + task % parts * PIECE
+        end = min(begin + PIECE, (row + 1) * run)
+        dys, given, dxs, products = dy[begin:end], x[begin:end], dx[begin:end], terms[begin:end]
+        for i in range(len(given)):
+            slope = dys[i]
+            positive = given[i] > zero
+            dxs[i] = slope if positive else w * slope
+            products[i] = zero if positive else given[i] * slope
 
 
 @jit
 def _prelu_grad(dy, x, weight, run, dx, terms, team):
     if len(x) > 0:
-        _prelu_grad_run(team, len(x) // run, (dy, x, weight, run, dx, terms))
+        height, parts = rows_in_tasks(run)
+        _prelu_grad_rows(team, -(-(len(x) // run) // height) * parts, (dy, x, weight, run, dx, terms))

@@ -8,11 +8,12 @@ import numpy as np
 
 from minidl.array import Array
 from minidl.kernels import optim
+from minidl.kernels.numba_cpu.arguments import where
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.tasks import tasks
 
-__all__ = ["adam_step", "sgd_step"]
+__all__ = ["adam_step", "sgd_step", "sparse_adam_step"]
 
 PIECE = 16_384  # numbers of a parameter that one task steps
 
@@ -153,3 +154,51 @@ def _adam_piece(task, thread, theta, g, m, v, numbers):
         m[i] = mean
         v[i] = square
         theta[i] = before - size * mean / (math.sqrt(square) / root + eps)
+
+
+def _of_rows(theta: Array, rows: Array, g: Array, m: Array, v: Array, *_: object) -> bool:
+    """Whether the tables lie in one piece, and every row is one of theirs."""
+    together = theta.flags.c_contiguous and m.flags.c_contiguous and v.flags.c_contiguous
+    fit = theta.shape == m.shape == v.shape and g.shape == (len(rows), *theta.shape[1:]) and theta.ndim == 2
+    return together and fit and (not rows.size or (rows.min() >= 0 and rows.max() < len(theta)))
+
+
+@optim.sparse_adam_step.register(np.ndarray)
+@where(_of_rows, optim.sparse_adam_step)
+def sparse_adam_step(
+    theta: Array,
+    rows: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    t: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+) -> None:
+    """As the reference."""
+    numbers = (lr * math.sqrt(1 - beta2**t) / (1 - beta1**t), 1 - beta1, 1 - beta2, float(eps))
+    with POOL.team(20 * g.size) as team:
+        _sparse_adam(theta, rows.astype(np.int64), np.ascontiguousarray(g), m, v, numbers, team)
+
+
+@jit
+def _sparse_adam(theta, rows, g, m, v, numbers, team):
+    height = max(1, PIECE // max(1, g.shape[1]))
+    _sparse_adam_rows(team, -(-len(g) // height), (theta, rows, g, m, v, numbers, height))
+
+
+@tasks
+def _sparse_adam_rows(task, thread, theta, rows, g, m, v, numbers, height):
+    kind = theta.dtype.type
+    size, new1, new2, eps = kind(numbers[0]), kind(numbers[1]), kind(numbers[2]), kind(numbers[3])
+    for j in range(task * height, min((task + 1) * height, len(g))):
+        r = rows[j]
+        weights, slopes, means, squares = theta[r], g[j], m[r], v[r]
+        for d in range(len(slopes)):
+            mean = means[d] + new1 * (slopes[d] - means[d])
+            square = squares[d] + new2 * (slopes[d] * slopes[d] - squares[d])
+            means[d] = mean
+            squares[d] = square
+            weights[d] -= size * mean / (math.sqrt(square) + eps)

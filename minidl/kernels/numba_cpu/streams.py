@@ -18,7 +18,7 @@ from minidl.array import Array
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.tile import VECTOR_BYTES, Words, at, lanes_of
 
-__all__ = ["is_far", "stream_gradient", "stream_relu"]
+__all__ = ["is_far", "stream_gradient", "stream_lines", "stream_relu"]
 
 FAR = 4 << 20  # bytes of a result from which on it is streamed
 
@@ -63,6 +63,16 @@ def stream_gradient(
         dx[i] = dy[i] * scale - ((x[i] - mean) * slope + shift)
 
 
+@jit
+def stream_lines(x: Array, numbers: tuple[float, ...], y: Array) -> int:
+    """As many of `three_lines` as fill whole vectors, and how many; y begins as y does above."""
+    lanes = lanes_of(at(y, 0))
+    whole = len(y) // lanes * lanes
+    for i in range(0, whole, lanes):
+        _stream_lines(at(x, i), at(y, i), *numbers)
+    return whole
+
+
 def _store(words: Words, value: Any, target: Any) -> None:
     """The streaming store: an ordinary one with a remark."""
     store = words.builder.store(value, words.address(target, 0))
@@ -85,6 +95,28 @@ def _stream_gradient(
         return context.get_dummy_value()
 
     return types.void(dx, dx, dx, *[dx.dtype] * 4), build
+
+
+@intrinsic
+def _stream_lines(
+    typing: Any, x: Any, y: Any, low: Any, high: Any, s0: Any, s1: Any, s2: Any, h0: Any, h1: Any, h2: Any
+) -> Any:
+    """One vector's straight lines; arrays by their addresses."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        words = Words(builder, context.get_value_type(signature.args[0].dtype))
+        value = words.load(args[0], 0)
+        low, high, s0, s1, s2, h0, h1, h2 = (words.spread(number) for number in args[2:])
+        below, above = builder.fcmp_ordered("<=", value, low), builder.fcmp_ordered(">=", value, high)
+        slope = builder.select(below, s0, builder.select(above, s2, s1))
+        height = builder.select(below, h0, builder.select(above, h2, h1))
+        line = builder.fadd(builder.fmul(slope, value), height)
+        level = builder.fcmp_ordered("==", slope, words.zero)
+        flat = builder.and_(builder.or_(below, above), level)  # 0 · ∞ would be no number
+        _store(words, builder.select(flat, height, line), args[1])
+        return context.get_dummy_value()
+
+    return types.void(x, y, *[x.dtype] * 8), build
 
 
 @intrinsic
