@@ -223,12 +223,13 @@ def squared_error(rng, dtype):
 
 
 def pair(rng, dtype, target, wrong):
-    """Predictions, some of them no numbers, and targets that `target(shape)` draws, a few of them wrong."""
+    """Predictions, some of them no numbers, and targets that `target(shape)` draws, at times one wrong."""
     shape = [(0, 3), (), (5,), (50, 3, 70)][rng.integers(4)]
     x = np.asarray(4 * rng.standard_normal(shape)).astype(dtype)
     x[rng.random(shape) < 0.03] = rng.choice([np.nan, -50, 50, 2])
     t = np.asarray(target(shape)).astype(dtype)
-    t[rng.random(shape) < 0.2 * (rng.random() < 0.2)] = wrong
+    if t.size and rng.random() < 0.3:
+        t.reshape(-1)[rng.integers(t.size)] = wrong
     return x, t
 
 

@@ -121,7 +121,7 @@ NUMBA_BUGS = [
     ("a compiled cross-entropy that is ignored never", "cross_entropy", "_cross_entropy", "if label != ignore_index:", "if True:"),
     ("a compiled cross-entropy that divides by rows", "cross_entropy", "_cross_entropy", "divisor += weight[label] if len(weight) else 1.0", "divisor += 1.0"),
     ("a compiled cross-entropy without the truth's share", "cross_entropy", "_some_rows", "dx[row, label] -= wanted", "pass"),
-    ("a compiled cross-entropy smooths without weights", "cross_entropy", "_smooth", "weight[c] if len(weight) else x.dtype.type(1)", "1"),
+    ("a compiled cross-entropy smooths without weights", "cross_entropy", "_smooth", "weight[c] * (", "("),
     ("a compiled cross-entropy that overflows", "cross_entropy", "shift", "x[i] - largest", "x[i] + largest"),
     ("a compiled maximum that leaves out the last", "cross_entropy", "largest_of", "range(len(x))", "range(len(x) - 1)"),
     ("a compiled binary cross-entropy of the wrong sign", "cross_entropy_with_logits", "_binary_piece", "max(-z, zero)", "max(z, zero)"),

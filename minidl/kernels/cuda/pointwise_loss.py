@@ -13,6 +13,7 @@ from minidl.array.device_array import DeviceArray, empty
 from minidl.array.gpu import GpuKernel, cuda, gpu_function, gpu_kernel, real
 from minidl.kernels import pointwise_loss as references
 from minidl.kernels.cuda.lanes import each, like
+from minidl.kernels.pointwise_loss import LEAST_LOG, LEAST_PRODUCT
 
 __all__ = [
     "absolute_error",
@@ -173,7 +174,7 @@ def kl_divergence(
 @gpu_function
 def careful_log(p):
     """Log p, at least −100; a NaN stays."""
-    least = real(references.LEAST_LOG)
+    least = real(LEAST_LOG)
     value = least
     if p != real(0):
         value = math.log(p)
@@ -192,8 +193,8 @@ def probabilities_kernel(losses, slope, wrong, x, target, n):
             wrong[0] = 1
             p = real(math.nan)
         divisor = p * (real(1) - p)
-        if divisor < real(references.LEAST_PRODUCT):
-            divisor = real(references.LEAST_PRODUCT)
+        if divisor < real(LEAST_PRODUCT):
+            divisor = real(LEAST_PRODUCT)
         losses[i] = -(t * careful_log(p) + (real(1) - t) * careful_log(real(1) - p))
         slope[i] = (p - t) / divisor
 
