@@ -94,7 +94,7 @@ BUGS = [
     ("multi_margin", class_loss, "multi_margin_kernel", "lanes_sum(total, lanes)", "total"),
     ("multi_margin", class_loss, "multi_margin_kernel", "real(2) * z", "z"),
     ("multi_margin", class_loss, "multi_margin_kernel", "z <= real(0) or c == label", "z <= real(0)"),
-    ("pair_products", vector_pairs, "pair_products_kernel", "lanes_sum(own_a, lanes)", "own_a"),
+    ("pair_products", vector_pairs, "pair_sums_kernel", "lanes_sum(own_a, lanes)", "own_a"),
     ("pair_input_grads", vector_pairs, "pair_input_grads_kernel", " + own_b[row] * b[i]", ""),
     ("batch_norm", normalization, "moments_kernel", "first + block_sum", "block_sum"),
     ("batch_norm", normalization, "moments_kernel", "deviation * deviation", "deviation"),

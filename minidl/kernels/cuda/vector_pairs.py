@@ -11,7 +11,7 @@ __all__ = ["pair_input_grads", "pair_products"]
 
 
 @gpu_kernel("real* ab, real* aa, real* bb, const real* a, const real* b, int32 size, int32 lanes, int32 rows")
-def pair_products_kernel(ab, aa, bb, a, b, size, lanes, rows):
+def pair_sums_kernel(ab, aa, bb, a, b, size, lanes, rows):
     row = cuda.grid(1) // lanes
     lane = int32(cuda.threadIdx.x % lanes)
     here = int32(size if row < rows else 0)  # lanes without a row come too: exchanges need all of a warp
@@ -37,7 +37,7 @@ def pair_products_kernel(ab, aa, bb, a, b, size, lanes, rows):
 def pair_products(a: DeviceArray, b: DeviceArray) -> tuple[DeviceArray, DeviceArray, DeviceArray]:
     """As the reference."""
     ab, aa, bb = (empty(a.shape[:-1], a.dtype, a.device) for _ in range(3))
-    each_row(pair_products_kernel, ab.size, a.shape[-1], ab, aa, bb, a.contiguous(), b.contiguous())
+    each_row(pair_sums_kernel, ab.size, a.shape[-1], ab, aa, bb, a.contiguous(), b.contiguous())
     return ab, aa, bb
 
 
