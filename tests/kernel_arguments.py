@@ -275,12 +275,13 @@ def labelled(rng, dtype):
     return x, labels, classes
 
 
-def pick(rng, dtype):
-    x, labels, _ = labelled(rng, dtype)
-    return (x[:1] if rng.random() < 0.3 else x), labels
+def nll(rng, dtype):
+    x, labels, classes = labelled(rng, dtype)
+    weight = rng.choice([0, 0.5, 1, 3], classes).astype(dtype) if rng.random() < 0.5 else None
+    return x, labels, weight, int(rng.choice([0, 100, 120]))
 
 
-def pick_input_grad(rng, dtype):
+def nll_input_grad(rng, dtype):
     x, labels, classes = labelled(rng, dtype)
     return x[:, 0].copy(), labels, classes
 
@@ -568,8 +569,8 @@ ARGUMENTS = {
         poisson_nll,
         kl_divergence,
         binary_cross_entropy,
-        pick,
-        pick_input_grad,
+        nll,
+        nll_input_grad,
         multi_margin,
         pair_products,
         pair_input_grads,

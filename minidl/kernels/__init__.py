@@ -20,7 +20,7 @@ from minidl.kernels.averages import (
     avg_pool2d,
     avg_pool2d_input_grad,
 )
-from minidl.kernels.class_loss import multi_margin, pick, pick_input_grad
+from minidl.kernels.class_loss import multi_margin, nll, nll_input_grad
 from minidl.kernels.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from minidl.kernels.curves import (
     elu,
@@ -101,10 +101,10 @@ __all__ = [
     "max_pool2d_input_grad",
     "mish",
     "multi_margin",
+    "nll",
+    "nll_input_grad",
     "pair_input_grads",
     "pair_products",
-    "pick",
-    "pick_input_grad",
     "poisson_nll",
     "prelu",
     "prelu_input_grad",

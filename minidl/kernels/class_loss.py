@@ -7,26 +7,33 @@ import numpy as np
 from minidl.array import Array
 from minidl.kernels.registry import kernel
 
-__all__ = ["multi_margin", "pick", "pick_input_grad"]
+__all__ = ["multi_margin", "nll", "nll_input_grad"]
 
 
 @kernel
-def pick(x: Array, labels: Array) -> Array:
-    """One number of each row, `y[i] = x[i, t_i]`.
+def nll(x: Array, labels: Array, weight: Array | None, ignore_index: int) -> tuple[Array, Array, bool]:
+    """The negative log-likelihood of a class by its log-probability, `−w_t x[i, t]`.
 
     Args:
-        x: (M, C), or (1, C) to pick all from one row.
+        x: log-probabilities (M, C).
         labels: t (M,), of any integer type.
+        weight: w, a factor per class (C,) in x's dtype, or None.
+        ignore_index: rows whose label is this count for nothing, whatever stands there.
 
     Returns:
-        (M,), 0 where the label is outside 0 … C−1.
+        The losses (M,); w_t (M,), 0 where the label is ignored; and whether another is outside 0 … C−1,
+        whose loss and w_t are NaN.
     """
-    return np.where(_one_hot(labels, x.shape[1]), x, 0).sum(axis=1)
+    wanted = _one_hot(labels, x.shape[1]) & (labels != ignore_index)[:, None]
+    w = np.where(wanted, 1 if weight is None else weight, np.zeros((), x.dtype)).sum(axis=1)
+    wrong = (labels != ignore_index) & ((labels < 0) | (labels >= x.shape[1]))
+    w = np.where(wrong, np.nan, w)
+    return -w * np.where(wanted, x, 0).sum(axis=1), w, bool(wrong.any())
 
 
 @kernel
-def pick_input_grad(dy: Array, labels: Array, classes: int) -> Array:
-    """The gradient of what was picked from: dy where it came from, else 0.
+def nll_input_grad(dy: Array, labels: Array, classes: int) -> Array:
+    """The gradient of the log-probabilities: dy at the class, else 0.
 
     Args:
         dy: (M,).

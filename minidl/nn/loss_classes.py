@@ -188,15 +188,13 @@ class NLLLoss(_OfClasses):
 
     def forward(self, prediction: Array, target: Array) -> Array:
         x, t = self._rows_and_labels(prediction, target)
-        kept, outside = t != self.ignore_index, (t < 0) | (t >= x.shape[1])
-        self.refuse(
-            kept & outside,
-            t,
-            f"class indices from 0 to {x.shape[1] - 1} (or ignore_index {self.ignore_index})",
-        )
-        t, weight = np.where(kept, t.astype(np.int64, copy=False), -1), self._class_weights(x)
-        w = kept.astype(x.dtype) if weight is None else kernels.pick(weight[None], t)  # (M,)
-        losses = -w * kernels.pick(x, t)
+        losses, w, wrong = kernels.nll(x, t, self._class_weights(x), self.ignore_index)
+        if wrong:
+            self.refuse(
+                (t != self.ignore_index) & ((t < 0) | (t >= x.shape[1])),
+                t,
+                f"class indices from 0 to {x.shape[1] - 1} (or ignore_index {self.ignore_index})",
+            )
         divisor = w.sum()
         loss = self._reduce(losses.reshape(target.shape), divisor)
         self.remember(t, w, divisor, prediction.shape, output=loss)
@@ -206,7 +204,7 @@ class NLLLoss(_OfClasses):
         # dx = −w_t / Σ w_t at the class t, else 0
         dloss, t, w, divisor, shape = self.recall(dloss)
         dlosses = -w * self._share(dloss, divisor).reshape(-1)  # (M,)
-        return self._from_rows(kernels.pick_input_grad(dlosses, t, shape[min(1, len(shape) - 1)]), shape)
+        return self._from_rows(kernels.nll_input_grad(dlosses, t, shape[min(1, len(shape) - 1)]), shape)
 
     def extra_repr(self) -> str:
         weight = shown(self.weight)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minidl.array.device_array import DeviceArray, empty
@@ -9,31 +11,50 @@ from minidl.array.gpu import cuda, gpu_kernel, int32, real, uint32
 from minidl.kernels import class_loss as references
 from minidl.kernels.cuda.lanes import each, each_row, lanes_sum, like
 
-__all__ = ["multi_margin", "pick", "pick_input_grad"]
+__all__ = ["multi_margin", "nll", "nll_input_grad"]
 
 
-@gpu_kernel("real* y, const real* x, const int64* labels, int32 step, int32 classes, int32 n")
-def pick_kernel(y, x, labels, step, classes, n):
+@gpu_kernel(
+    "real* losses, real* w, int32* wrong, const real* x, const int64* labels, const real* weight, "
+    "bool weighted, int64 ignored, int32 classes, int32 n"
+)
+def nll_kernel(losses, w, wrong, x, labels, weight, weighted, ignored, classes, n):
+    """A thread per row. Whoever meets a label that is no class sets `wrong`, and makes a NaN."""
     row = cuda.grid(1)
     if row < n:
         label = labels[row]
+        factor = real(0)
         value = real(0)
-        if label >= 0 and label < classes:
-            value = x[row * step + label]
-        y[row] = value
+        if label != ignored:
+            if label >= 0 and label < classes:
+                factor = weight[label] if weighted else real(1)
+                value = x[row * classes + label]
+            else:
+                wrong[0] = 1
+                factor = real(math.nan)
+        losses[row] = -factor * value
+        w[row] = factor
 
 
-@references.pick.register(DeviceArray)
-def pick(x: DeviceArray, labels: DeviceArray) -> DeviceArray:
+@references.nll.register(DeviceArray)
+def nll(
+    x: DeviceArray, labels: DeviceArray, weight: DeviceArray | None, ignore_index: int
+) -> tuple[DeviceArray, DeviceArray, bool]:
     """As the reference."""
-    y, classes = empty(labels.shape, x.dtype, x.device), x.shape[1]
-    labels = labels.contiguous().astype(np.int64, copy=False)
-    each(pick_kernel, y.size, y, x.contiguous(), labels, classes if x.shape[0] > 1 else 0, classes)
-    return y
+    (rows, classes), x = x.shape, x.contiguous()
+    losses, w = (empty((rows,), x.dtype, x.device) for _ in range(2))
+    wrong = empty((1,), np.dtype(np.int32), x.device)
+    wrong.fill(0)
+    each(
+        nll_kernel, rows,
+        losses, w, wrong, x, labels.contiguous().astype(np.int64, copy=False),
+        x if weight is None else weight.contiguous(), weight is not None, ignore_index, classes,
+    )  # fmt: skip
+    return losses, w, not x.device.recording and wrong.item() != 0
 
 
 @gpu_kernel("real* dx, const real* dy, const int64* labels, uint32 classes, int32 n")
-def pick_input_grad_kernel(dx, dy, labels, classes, n):
+def nll_input_grad_kernel(dx, dy, labels, classes, n):
     i = cuda.grid(1)
     if i < n:
         row = int32(uint32(i) // classes)
@@ -43,12 +64,12 @@ def pick_input_grad_kernel(dx, dy, labels, classes, n):
         dx[i] = value
 
 
-@references.pick_input_grad.register(DeviceArray)
-def pick_input_grad(dy: DeviceArray, labels: DeviceArray, classes: int) -> DeviceArray:
+@references.nll_input_grad.register(DeviceArray)
+def nll_input_grad(dy: DeviceArray, labels: DeviceArray, classes: int) -> DeviceArray:
     """As the reference."""
     dx = empty((dy.shape[0], classes), dy.dtype, dy.device)
     labels = labels.contiguous().astype(np.int64, copy=False)
-    each(pick_input_grad_kernel, dx.size, dx, dy.contiguous(), labels, classes)
+    each(nll_input_grad_kernel, dx.size, dx, dy.contiguous(), labels, classes)
     return dx
 
 

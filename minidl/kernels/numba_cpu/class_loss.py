@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.rows import add_up
 from minidl.kernels.numba_cpu.tasks import tasks
 
-__all__ = ["as_labels", "multi_margin", "pick", "pick_input_grad"]
+__all__ = ["as_labels", "multi_margin", "nll", "nll_input_grad"]
 
 PIECE = 8192  # numbers that one task takes, about
 BLANK = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
@@ -29,10 +30,6 @@ def as_labels(labels: Array) -> Array:
     return np.ascontiguousarray(labels)
 
 
-def _picked(x: Array, labels: Array) -> bool:
-    return x.ndim == 2 and labels.ndim == 1 and len(x) in (1, len(labels))
-
-
 def _labelled(x: Array, labels: Array, weight: Array | None = None, *_: Any) -> bool:
     fits = x.ndim == 2 and labels.shape == x.shape[:1]
     return fits and (weight is None or weight.shape == x.shape[1:])
@@ -42,25 +39,36 @@ def _alike(dy: Array, labels: Array, *_: Any) -> bool:
     return dy.ndim == 1 and dy.shape == labels.shape
 
 
-@references.pick.register(np.ndarray)
-@where(_picked, references.pick)
-def pick(x: Array, labels: Array) -> Array:
+@references.nll.register(np.ndarray)
+@where(_labelled, references.nll)
+def nll(x: Array, labels: Array, weight: Array | None, ignore_index: int) -> tuple[Array, Array, bool]:
     """As the reference."""
-    y = np.empty(len(labels), x.dtype)
-    _pick(np.ascontiguousarray(x), as_labels(labels), y)
-    return y
+    losses, w = np.empty(len(x), x.dtype), np.empty(len(x), x.dtype)
+    weight = BLANK[x.dtype] if weight is None else np.ascontiguousarray(weight)
+    wrong = _nll(np.ascontiguousarray(x), as_labels(labels), weight, ignore_index, losses, w)
+    return losses, w, wrong > 0
 
 
 @jit
-def _pick(x: Array, labels: Array, y: Array) -> None:
-    for row in range(len(y)):
-        inside = 0 <= labels[row] < x.shape[1]
-        y[row] = x[row if len(x) > 1 else 0, labels[row]] if inside else 0
+def _nll(x: Array, labels: Array, weight: Array, ignore_index: int, losses: Array, w: Array) -> int:
+    zero, one, nan = x.dtype.type(0), x.dtype.type(1), x.dtype.type(math.nan)
+    wrong = 0
+    for row in range(len(x)):
+        label = labels[row]
+        if label == ignore_index:
+            factor, value = zero, zero
+        elif 0 <= label < x.shape[1]:
+            factor, value = weight[label] if len(weight) else one, x[row, label]
+        else:
+            factor, value = nan, nan
+            wrong += 1
+        losses[row], w[row] = -factor * value, factor
+    return wrong
 
 
-@references.pick_input_grad.register(np.ndarray)
-@where(_alike, references.pick_input_grad)
-def pick_input_grad(dy: Array, labels: Array, classes: int) -> Array:
+@references.nll_input_grad.register(np.ndarray)
+@where(_alike, references.nll_input_grad)
+def nll_input_grad(dy: Array, labels: Array, classes: int) -> Array:
     """As the reference."""
     dx = empty((len(dy), classes), dy.dtype)
     with POOL.team(dx.size) as team:
