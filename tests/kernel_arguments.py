@@ -222,6 +222,86 @@ def squared_error(rng, dtype):
     return tuple(np.asarray(rng.standard_normal(shape)).astype(dtype) for _ in range(2))
 
 
+def pair(rng, dtype, target, wrong):
+    """Predictions, some of them no numbers, and targets that `target(shape)` draws, at times one wrong."""
+    shape = [(0, 3), (), (5,), (50, 3, 70)][rng.integers(4)]
+    x = np.asarray(4 * rng.standard_normal(shape)).astype(dtype)
+    x[rng.random(shape) < 0.03] = rng.choice([np.nan, -50, 50, 2])
+    t = np.asarray(target(shape)).astype(dtype)
+    if t.size and rng.random() < 0.3:
+        t.reshape(-1)[rng.integers(t.size)] = wrong
+    return x, t
+
+
+def absolute_error(rng, dtype):
+    return *pair(rng, dtype, lambda shape: rng.integers(-3, 3, shape), np.inf), bool(rng.random() < 0.5)
+
+
+def clipped_error(rng, dtype):
+    limit, unit = rng.choice([0.3, 1.0, 2.5], 2)
+    return *pair(rng, dtype, rng.standard_normal, np.inf), float(limit), float(unit), bool(rng.random() < 0.5)
+
+
+def soft_margin(rng, dtype):
+    return *pair(rng, dtype, lambda shape: rng.choice([-1, 1], shape), 0.5), bool(rng.random() < 0.5)
+
+
+def poisson_nll(rng, dtype):
+    x, t = pair(rng, dtype, lambda shape: rng.poisson(2, shape), -1)
+    log_input, full, summed = (bool(choice) for choice in rng.random(3) < 0.5)
+    return np.minimum(x, 10) if log_input else np.abs(x), t, log_input, full, 1e-8, summed
+
+
+def kl_divergence(rng, dtype):
+    log_target, summed = (bool(choice) for choice in rng.random(2) < 0.5)
+    draw = rng.standard_normal if log_target else lambda shape: np.maximum(rng.normal(0.5, 0.5, shape), 0)
+    return *pair(rng, dtype, draw, -0.25), log_target, summed
+
+
+def binary_cross_entropy(rng, dtype):
+    x, t = pair(rng, dtype, rng.random, rng.choice([-0.25, 1.25]))
+    p = np.clip(x + dtype(0.5), 0, 1)  # many of them 0 or 1
+    weight = np.asarray(rng.random(p.shape[-1:])).astype(dtype) if rng.random() < 0.3 else None
+    return p, t, weight, bool(rng.random() < 0.5)
+
+
+def labelled(rng, dtype):
+    """Rows, labels of which some are no classes, and how many classes there are."""
+    rows, classes = int(rng.choice([0, 1, 5, 700])), int(rng.integers(1, 30))
+    x = (2 * rng.standard_normal((rows, classes))).astype(dtype)
+    x[rng.random(x.shape) < 0.02] = rng.choice([np.nan, -np.inf, 1e4])
+    labels = rng.integers(0, classes, rows).astype(rng.choice([np.int64, np.int32, np.uint8]))
+    labels[rng.random(rows) < 0.1] = rng.choice([100, 120])
+    return x, labels, classes
+
+
+def nll(rng, dtype):
+    x, labels, classes = labelled(rng, dtype)
+    weight = rng.choice([0, 0.5, 1, 3], classes).astype(dtype) if rng.random() < 0.5 else None
+    return x, labels, weight, int(rng.choice([0, 100, 120]))
+
+
+def nll_input_grad(rng, dtype):
+    x, labels, classes = labelled(rng, dtype)
+    return x[:, 0].copy(), labels, classes
+
+
+def multi_margin(rng, dtype):
+    x, labels, classes = labelled(rng, dtype)
+    weight = rng.choice([0, 0.5, 1, 3], classes).astype(dtype) if rng.random() < 0.5 else None
+    return x, labels, weight, int(rng.integers(1, 3)), float(rng.choice([0.5, 1.0]))
+
+
+def pair_products(rng, dtype):
+    shape = [(0, 3), (4, 0), (5,), (6, 70), (3, 5, 1500)][rng.integers(5)]
+    return tuple(rng.standard_normal(shape).astype(dtype) for _ in "ab")
+
+
+def pair_input_grads(rng, dtype):
+    a, b = pair_products(rng, dtype)
+    return a, b, *(np.asarray(rng.standard_normal(a.shape[:-1])).astype(dtype) for _ in "mab")
+
+
 def numbers(rng, dtype):
     """Of any shape, at times of more than one task; tiny and huge ones, zeros and what is no number too."""
     shapes = [(), (0, 3), (7,), (2, 3, 4, 5), (3, 5, 1500), (40_000,)]
@@ -531,6 +611,17 @@ ARGUMENTS = {
         cross_entropy,
         cross_entropy_with_logits,
         squared_error,
+        absolute_error,
+        clipped_error,
+        soft_margin,
+        poisson_nll,
+        kl_divergence,
+        binary_cross_entropy,
+        nll,
+        nll_input_grad,
+        multi_margin,
+        pair_products,
+        pair_input_grads,
         batch_norm,
         batch_norm_fixed,
         move_statistics,

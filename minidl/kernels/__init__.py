@@ -20,6 +20,7 @@ from minidl.kernels.averages import (
     avg_pool2d,
     avg_pool2d_input_grad,
 )
+from minidl.kernels.class_loss import multi_margin, nll, nll_input_grad
 from minidl.kernels.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from minidl.kernels.curves import (
     elu,
@@ -46,6 +47,14 @@ from minidl.kernels.normalization import (
     move_statistics,
 )
 from minidl.kernels.optim import adam_step, sgd_step, sparse_adam_step
+from minidl.kernels.pointwise_loss import (
+    absolute_error,
+    binary_cross_entropy,
+    clipped_error,
+    kl_divergence,
+    poisson_nll,
+    soft_margin,
+)
 from minidl.kernels.pooling import max_pool2d, max_pool2d_input_grad
 from minidl.kernels.probabilities import (
     log_softmax,
@@ -56,10 +65,12 @@ from minidl.kernels.probabilities import (
 from minidl.kernels.products import linear, matmul
 from minidl.kernels.registry import KERNELS, Kernel, get_backend, kernel, use_backend
 from minidl.kernels.sums import sum_channels, sum_rows
+from minidl.kernels.vector_pairs import pair_input_grads, pair_products
 
 __all__ = [
     "KERNELS",
     "Kernel",
+    "absolute_error",
     "adam_step",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_input_grad",
@@ -71,6 +82,8 @@ __all__ = [
     "batch_norm",
     "batch_norm_fixed",
     "batch_norm_input_grad",
+    "binary_cross_entropy",
+    "clipped_error",
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",
@@ -90,6 +103,7 @@ __all__ = [
     "hardswish",
     "hardswish_input_grad",
     "kernel",
+    "kl_divergence",
     "linear",
     "log_sigmoid",
     "log_softmax",
@@ -99,6 +113,12 @@ __all__ = [
     "max_pool2d_input_grad",
     "mish",
     "move_statistics",
+    "multi_margin",
+    "nll",
+    "nll_input_grad",
+    "pair_input_grads",
+    "pair_products",
+    "poisson_nll",
     "prelu",
     "prelu_input_grad",
     "relu",
@@ -111,6 +131,7 @@ __all__ = [
     "sigmoid_input_grad",
     "silu",
     "slope_input_grad",
+    "soft_margin",
     "softmax",
     "softmax_input_grad",
     "softplus",

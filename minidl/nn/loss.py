@@ -33,8 +33,13 @@ class Loss(Module):
             raise ValueError(f"{type(self).__name__}: expected reduction {expected}, got {reduction!r}")
         self.reduction = reduction
 
+    @property
+    def summed(self) -> bool:
+        """Whether kernels should add the losses up."""
+        return self.reduction != "none"
+
     def _reduce(self, losses: Array, divisor: Any) -> Array:
-        """All losses, their sum, or their sum over `divisor`."""
+        """All losses, their sum, or their sum over `divisor`; of losses that may be summed already."""
         if self.reduction == "none":
             return losses
         total: Array = losses.sum()

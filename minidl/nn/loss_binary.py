@@ -11,11 +11,6 @@ from minidl.nn.loss import Loss, shown
 
 __all__ = ["BCELoss", "BCEWithLogitsLoss", "HingeEmbeddingLoss", "SoftMarginLoss"]
 
-LEAST_LOG = -100
-"""Instead of the logarithm of 0, as PyTorch has it."""
-LEAST_PRODUCT = 1e-12
-"""Instead of p (1 − p) where that is 0, as PyTorch has it."""
-
 
 class BCEWithLogitsLoss(Loss):
     """Binary cross-entropy of logits: `loss = mean −w [ v t log σ(x) + (1 − t) log(1 − σ(x)) ]`.
@@ -98,24 +93,20 @@ class BCELoss(Loss):
 
     def forward(self, prediction: Array, target: Array) -> Array:
         p, t = prediction, self.check_same_shape(prediction, target)
-        self.refuse((p < 0) | (p > 1), p, "predictions between 0 and 1")
-        self.refuse((t < 0) | (t > 1), t, "targets between 0 and 1")
         w = self.factor("weight", p)
-        losses = -(t * self._log(p) + (1 - t) * self._log(1 - p))
-        loss = self._reduce(losses if w is None else w * losses, p.size)
-        self.remember(p, t, w, output=loss)
+        losses, slope, wrong = kernels.binary_cross_entropy(p, t, w, self.summed)
+        if wrong:
+            self.refuse((p < 0) | (p > 1), p, "predictions between 0 and 1")
+            self.refuse((t < 0) | (t > 1), t, "targets between 0 and 1")
+        loss = self._reduce(losses, p.size)
+        self.remember(slope, output=loss)
         return loss
 
     def backward(self, dloss: Array | float | None = None) -> Array:
         # dp = w (p − t) / (p (1 − p)) / n
-        dloss, p, t, w = self.recall(dloss)
-        dp = (p - t) / np.maximum(p * (1 - p), LEAST_PRODUCT) * self._share(dloss, p.size)
-        return dp if w is None else w * dp
-
-    @staticmethod
-    def _log(p: Array) -> Array:
-        """Log p, at least −100; the logarithm of 0 itself is not taken, as it would warn."""
-        return np.where(p == 0, LEAST_LOG, np.maximum(np.log(np.where(p == 0, 1, p)), LEAST_LOG))
+        dloss, slope = self.recall(dloss)
+        slope *= self._share(dloss, slope.size)
+        return slope
 
     def extra_repr(self) -> str:
         return f"weight={shown(self.weight)}, reduction={self.reduction!r}"
@@ -143,17 +134,18 @@ class SoftMarginLoss(Loss):
 
     def forward(self, prediction: Array, target: Array) -> Array:
         t = self.check_same_shape(prediction, target)
-        self.check_signs(t)
-        z = t * prediction
-        loss = self._reduce(np.maximum(-z, 0) + np.log1p(np.exp(-np.abs(z))), z.size)
-        self.remember(z, t, output=loss)
+        losses, slope, wrong = kernels.soft_margin(prediction, t, self.summed)
+        if wrong:
+            self.check_signs(t)
+        loss = self._reduce(losses, slope.size)
+        self.remember(slope, output=loss)
         return loss
 
     def backward(self, dloss: Array | float | None = None) -> Array:
         # dx = −t σ(−t x) / n
-        dloss, z, t = self.recall(dloss)
-        s, _ = kernels.sigmoid(-z)
-        return -t * s * self._share(dloss, z.size)
+        dloss, slope = self.recall(dloss)
+        slope *= self._share(dloss, slope.size)
+        return slope
 
 
 class HingeEmbeddingLoss(Loss):

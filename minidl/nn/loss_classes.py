@@ -62,10 +62,6 @@ class _OfClasses(Loss):
             raise ShapeError(f"{self.label()}: expected weight ({x.shape[1]},), got {self.weight.shape}")
         return self.weight.astype(x.dtype)
 
-    def _one_hot(self, x: Array, t: Array) -> Array:
-        """Where each row's class is, of the rows' shape (M, C)."""
-        return np.arange(x.shape[1], like=x) == t[:, None]
-
 
 class CrossEntropyLoss(_OfClasses):
     """Softmax and negative log-likelihood in one: `loss = mean −Σ_c q_c log softmax(x)_c`.
@@ -192,26 +188,23 @@ class NLLLoss(_OfClasses):
 
     def forward(self, prediction: Array, target: Array) -> Array:
         x, t = self._rows_and_labels(prediction, target)
-        kept, outside = t != self.ignore_index, (t < 0) | (t >= x.shape[1])
-        self.refuse(
-            kept & outside,
-            t,
-            f"class indices from 0 to {x.shape[1] - 1} (or ignore_index {self.ignore_index})",
-        )
-        wanted, weight = self._one_hot(x, t) & kept[:, None], self._class_weights(x)
-        q = wanted.astype(x.dtype) if weight is None else wanted * weight  # (M, C)
-        losses = -(q * np.where(wanted, x, 0)).sum(axis=1)  # (M,)
-        divisor = q.sum()
+        losses, w, wrong = kernels.nll(x, t, self._class_weights(x), self.ignore_index)
+        if wrong:
+            self.refuse(
+                (t != self.ignore_index) & ((t < 0) | (t >= x.shape[1])),
+                t,
+                f"class indices from 0 to {x.shape[1] - 1} (or ignore_index {self.ignore_index})",
+            )
+        divisor = w.sum()
         loss = self._reduce(losses.reshape(target.shape), divisor)
-        self.remember(q, divisor, prediction.shape, output=loss)
+        self.remember(t, w, divisor, prediction.shape, output=loss)
         return loss
 
     def backward(self, dloss: Array | float | None = None) -> Array:
         # dx = −w_t / Σ w_t at the class t, else 0
-        dloss, q, divisor, shape = self.recall(dloss)
-        share = self._share(dloss, divisor)
-        dx = -q * (share.reshape(-1, 1) if self.reduction == "none" else share)  # (M, C)
-        return self._from_rows(dx, shape)
+        dloss, t, w, divisor, shape = self.recall(dloss)
+        dlosses = -w * self._share(dloss, divisor).reshape(-1)  # (M,)
+        return self._from_rows(kernels.nll_input_grad(dlosses, t, shape[min(1, len(shape) - 1)]), shape)
 
     def extra_repr(self) -> str:
         weight = shown(self.weight)
@@ -261,23 +254,17 @@ class MultiMarginLoss(_OfClasses):
         if prediction.ndim > 2:
             raise ShapeError(f"{self.label()}: expected prediction (N, C) or (C,), got {prediction.shape}")
         self.refuse((t < 0) | (t >= x.shape[1]), t, f"class indices from 0 to {x.shape[1] - 1}")
-        wanted, weight = self._one_hot(x, t), self._class_weights(x)
-        w = 1 if weight is None else (wanted * weight).sum(axis=1, keepdims=True)  # (M, 1)
-        right = np.where(wanted, x, 0).sum(axis=1, keepdims=True)  # (M, 1)
-        z = np.where(wanted, 0, np.maximum(self.margin - right + x, 0))  # (M, C)
-        losses = (w * (z if self.p == 1 else z * z)).sum(axis=1) / x.shape[1]  # (M,)
+        losses, dx = kernels.multi_margin(x, t, self._class_weights(x), self.p, self.margin)
         loss = self._reduce(losses.reshape(target.shape), len(x))
-        self.remember(z, w, wanted, prediction.shape, output=loss)
+        self.remember(dx, prediction.shape, output=loss)
         return loss
 
     def backward(self, dloss: Array | float | None = None) -> Array:
-        # dx_i = w_t p z_i^(p−1) / C where z_i > 0    dx_t = −Σ_{i≠t} dx_i
-        dloss, z, w, wanted, shape = self.recall(dloss)
-        share = self._share(dloss, len(z))
-        share = share.reshape(-1, 1) if self.reduction == "none" else share
-        slope = (z > 0).astype(z.dtype) if self.p == 1 else 2 * z
-        dx = slope * w * share / z.shape[1]  # (M, C)
-        return (dx - wanted * dx.sum(axis=1, keepdims=True)).reshape(shape)
+        # dx_i = w_t p z_i^(p−1) / C where z_i > 0    dx_t = −Σ_{i≠t} dx_i, of which the kernel made all
+        dloss, dx, shape = self.recall(dloss)
+        share = self._share(dloss, len(dx))
+        dx *= share.reshape(-1, 1) if share.ndim else share  # (M, 1), or a number
+        return dx.reshape(shape)
 
     def extra_repr(self) -> str:
         weight = shown(self.weight)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
-import numpy as np
-
+from minidl import kernels
 from minidl.array import Array
 from minidl.nn.loss import Loss
 
@@ -41,22 +39,19 @@ class KLDivLoss(Loss):
 
     def forward(self, prediction: Array, target: Array) -> Array:
         t = self.check_same_shape(prediction, target)
-        if self.log_target:
-            q = np.exp(t)
-            losses = q * (t - prediction)
-        else:
+        losses, slope, wrong = kernels.kl_divergence(prediction, t, self.log_target, self.summed)
+        if wrong:
             self.refuse(t < 0, t, "target probabilities of 0 or above")
-            q = t
-            losses = t * np.log(np.where(t == 0, 1, t)) - t * prediction
         divisor = t.shape[0] if self.reduction == "batchmean" and t.ndim else t.size
         loss = self._reduce(losses, divisor)
-        self.remember(q, divisor, output=loss)
+        self.remember(slope, divisor, output=loss)
         return loss
 
     def backward(self, dloss: Array | float | None = None) -> Array:
         # dx = −t / n, or −eᵗ / n
-        dloss, q, divisor = self.recall(dloss)
-        return -q * self._share(dloss, divisor)
+        dloss, slope, divisor = self.recall(dloss)
+        slope *= self._share(dloss, divisor)
+        return slope
 
     def extra_repr(self) -> str:
         return f"reduction={self.reduction!r}, log_target={self.log_target}"
@@ -96,24 +91,21 @@ class PoissonNLLLoss(Loss):
         self.eps = float(eps)
 
     def forward(self, prediction: Array, target: Array) -> Array:
-        x, t = prediction, self.check_same_shape(prediction, target)
-        self.refuse(t < 0, t, "target counts of 0 or above")
-        if self.log_input:
-            e = np.exp(x)
-            losses, slope = e - t * x, e - t
-        else:
-            losses, slope = x - t * np.log(x + self.eps), 1 - t / (x + self.eps)
-        if self.full:
-            n = np.maximum(t, 1)
-            losses = losses + np.where(t > 1, n * np.log(n) - n + 0.5 * np.log(2 * math.pi * n), 0)
-        loss = self._reduce(losses, losses.size)
+        t = self.check_same_shape(prediction, target)
+        losses, slope, wrong = kernels.poisson_nll(
+            prediction, t, self.log_input, self.full, self.eps, self.summed
+        )
+        if wrong:
+            self.refuse(t < 0, t, "target counts of 0 or above")
+        loss = self._reduce(losses, slope.size)
         self.remember(slope, output=loss)
         return loss
 
     def backward(self, dloss: Array | float | None = None) -> Array:
         # dx = (eˣ − t) / n, or dλ = (1 − t / (λ + ε)) / n
         dloss, slope = self.recall(dloss)
-        return slope * self._share(dloss, slope.size)
+        slope *= self._share(dloss, slope.size)
+        return slope
 
     def extra_repr(self) -> str:
         return f"log_input={self.log_input}, full={self.full}, eps={self.eps}, reduction={self.reduction!r}"

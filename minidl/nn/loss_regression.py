@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from minidl import kernels
 from minidl.array import Array
 from minidl.nn.loss import Loss
@@ -60,15 +58,17 @@ class L1Loss(Loss):
         self._set_reduction(reduction)
 
     def forward(self, prediction: Array, target: Array) -> Array:
-        error = prediction - self.check_same_shape(prediction, target)
-        loss = self._reduce(np.abs(error), error.size)
-        self.remember(error, output=loss)
+        t = self.check_same_shape(prediction, target)
+        losses, slope = kernels.absolute_error(prediction, t, self.summed)
+        loss = self._reduce(losses, slope.size)
+        self.remember(slope, output=loss)
         return loss
 
     def backward(self, dloss: Array | float | None = None) -> Array:
         # dp = sign(p − t) / n
-        dloss, error = self.recall(dloss)
-        return np.sign(error) * self._share(dloss, error.size)
+        dloss, slope = self.recall(dloss)
+        slope *= self._share(dloss, slope.size)
+        return slope
 
 
 class HuberLoss(Loss):
@@ -99,16 +99,17 @@ class HuberLoss(Loss):
         self.delta = float(delta)
 
     def forward(self, prediction: Array, target: Array) -> Array:
-        error = prediction - self.check_same_shape(prediction, target)
-        slope = np.clip(error, -self.delta, self.delta)
-        loss = self._reduce(slope * (error - slope / 2), error.size)
+        t = self.check_same_shape(prediction, target)
+        losses, slope = kernels.clipped_error(prediction, t, self.delta, 1.0, self.summed)
+        loss = self._reduce(losses, slope.size)
         self.remember(slope, output=loss)
         return loss
 
     def backward(self, dloss: Array | float | None = None) -> Array:
         # dp = c / n
         dloss, slope = self.recall(dloss)
-        return slope * self._share(dloss, slope.size)
+        slope *= self._share(dloss, slope.size)
+        return slope
 
     def extra_repr(self) -> str:
         return f"reduction={self.reduction!r}, delta={self.delta}"
@@ -141,17 +142,20 @@ class SmoothL1Loss(Loss):
         self.beta = float(beta)
 
     def forward(self, prediction: Array, target: Array) -> Array:
-        error = prediction - self.check_same_shape(prediction, target)
-        b = self.beta
-        slope = np.clip(error, -b, b) / b if b else np.sign(error)
-        loss = self._reduce(slope * (error - b / 2 * slope), error.size)
+        t = self.check_same_shape(prediction, target)
+        if self.beta:
+            losses, slope = kernels.clipped_error(prediction, t, self.beta, self.beta, self.summed)
+        else:
+            losses, slope = kernels.absolute_error(prediction, t, self.summed)
+        loss = self._reduce(losses, slope.size)
         self.remember(slope, output=loss)
         return loss
 
     def backward(self, dloss: Array | float | None = None) -> Array:
         # dp = min(max(e, −β), β) / β / n
         dloss, slope = self.recall(dloss)
-        return slope * self._share(dloss, slope.size)
+        slope *= self._share(dloss, slope.size)
+        return slope
 
     def extra_repr(self) -> str:
         return f"reduction={self.reduction!r}, beta={self.beta}"

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minidl import kernels
 from minidl.array import Array
 from minidl.errors import DTypeError, ShapeError
 from minidl.nn.loss import Loss
@@ -103,9 +104,10 @@ class CosineEmbeddingLoss(Loss):
         self.check_not_empty(a)
         self.check_signs(target)
         like = target == 1
-        square_a, square_b = ((x * x).sum(axis=-1) + self.EPS for x in (a, b))  # (N,)
+        mixed, square_a, square_b = kernels.pair_products(a, b)  # (N,)
+        square_a, square_b = square_a + self.EPS, square_b + self.EPS
         product = np.sqrt(square_a) * np.sqrt(square_b)
-        cos = (a * b).sum(axis=-1) / product
+        cos = mixed / product
         loss = self._reduce(np.where(like, 1 - cos, np.maximum(cos - self.margin, 0)), target.size)
         slope = np.where(like, -1, np.where(cos >= self.margin, 1, 0)).astype(a.dtype)
         self.remember(a, b, cos, slope, square_a, square_b, product, output=loss)
@@ -115,11 +117,8 @@ class CosineEmbeddingLoss(Loss):
         # dcos = ±1/n or 0    da = dcos (b / √(‖a‖² ‖b‖²) − cos a / ‖a‖²), and likewise db
         dloss, a, b, cos, slope, square_a, square_b, product = self.recall(dloss)
         dcos = slope * self._share(dloss, slope.size)
-        mixed, own_a, own_b = (
-            (dcos * x)[..., None]
-            for x in (1 / product, cos / square_a, cos / square_b)  # (N, 1)
-        )
-        return mixed * b - own_a * a, mixed * a - own_b * b
+        own = -dcos * cos
+        return kernels.pair_input_grads(a, b, dcos / product, own / square_a, own / square_b)
 
     def extra_repr(self) -> str:
         return f"margin={self.margin}, reduction={self.reduction!r}"

@@ -41,6 +41,21 @@ def test_softmax_is_right_to_the_last_digits():
     assert error(found, truth) <= 4
 
 
+def test_logarithms_are_right_to_the_last_digits():
+    """In x log x, as the divergence from 1 has it: of numbers of all sizes, and many near 1."""
+    x = np.concatenate([np.logspace(-30, 36, 300_000), np.linspace(0.7, 1.5, 300_000)]).astype(np.float32)
+    with use_backend("numba"):
+        found, _, _ = kernels.kl_divergence(np.zeros_like(x), x, False, False)
+    assert error(found, x.astype(np.float64) * np.log(x.astype(np.float64))) <= 3
+
+
+def test_logarithms_at_their_limits():
+    x = np.array([0, 1e-45, np.inf, np.nan], np.float32)
+    with use_backend("numba"):
+        losses, _, _ = kernels.poisson_nll(x, np.ones_like(x), False, False, 0.0, False)  # x − log x
+    np.testing.assert_allclose(losses, [np.inf, np.log(2.0**149), np.nan, np.nan], rtol=1e-6)
+
+
 @pytest.mark.parametrize(("layer", "limits"), [(nn.Sigmoid(), [0, 1]), (nn.Tanh(), [-1, 1])])
 def test_limits(layer, limits):
     with use_backend("numba"):

@@ -4,6 +4,7 @@ from minidl.kernels.cuda import (
     activation,
     adaptive_maxima,
     averages,
+    class_loss,
     conv,
     curves,
     embedding,
@@ -13,16 +14,19 @@ from minidl.kernels.cuda import (
     loss,
     normalization,
     optim,
+    pointwise_loss,
     pooling,
     probabilities,
     products,
     sums,
+    vector_pairs,
 )
 
 __all__ = [
     "activation",
     "adaptive_maxima",
     "averages",
+    "class_loss",
     "conv",
     "curves",
     "embedding",
@@ -32,8 +36,10 @@ __all__ = [
     "loss",
     "normalization",
     "optim",
+    "pointwise_loss",
     "pooling",
     "probabilities",
     "products",
     "sums",
+    "vector_pairs",
 ]

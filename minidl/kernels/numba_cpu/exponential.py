@@ -1,4 +1,4 @@
-"""eˣ, eˣ − 1, log(1 + e) and tanh for compiled loops, written so that they run in vector lanes.
+"""eˣ, eˣ − 1, log x, log(1 + e) and tanh for compiled loops, written so that they run in vector lanes.
 
 In float32 they are polynomials, right to about the last digit. In float64, where correctness is proved
 and speed is secondary, they are the C library's.
@@ -16,7 +16,7 @@ from numba.extending import overload
 
 from minidl.kernels.numba_cpu.jit import jit
 
-__all__ = ["FUSED", "ONE", "ZERO", "exp", "expm1", "log1p", "tanh"]
+__all__ = ["FUSED", "ONE", "ZERO", "exp", "expm1", "log", "log1p", "tanh"]
 
 FUSED = frozenset({"contract"})  # a·b + c may be rounded once: faster, and nearer to the truth
 LOG2_E = np.float32(1 / math.log(2))
@@ -27,6 +27,9 @@ LOWEST, HIGHEST = np.float32(-104), np.float32(88.75)  # e to these is 0 and ∞
 FLAT = np.float32(-40)  # 1 + e to this is 1
 ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 E2, E3, E4, E5, E6 = (np.float32(c) for c in (0.49999993, 0.1666652, 0.04166839, 0.00836878, 0.00138145))
+TINY, UP = np.float32(2.0**-126), np.float32(2.0**23)  # below TINY a float32 has fewer digits
+NOTHING, ALL = np.float32(-math.inf), np.float32(math.inf)
+ROOT_HALF = np.float32(math.sqrt(0.5)).view(np.int32)
 L3, L5, L7, L9, L11, L13, L15 = (np.float32(2 / k) for k in (3, 5, 7, 9, 11, 13, 15))
 
 
@@ -38,6 +41,11 @@ def exp(x: float) -> float:
 def expm1(x: float) -> float:
     """eˣ − 1, in x's dtype, for x from −∞ to 0 only."""
     return math.expm1(x)
+
+
+def log(x: float) -> float:
+    """The natural logarithm, in x's dtype: −∞ of 0, NaN of what is less."""
+    return float(np.log(x))
 
 
 def log1p(x: float) -> float:
@@ -70,6 +78,23 @@ def _power_of_2(n: Any) -> Any:
     """
     bits = np.float32(n + WHOLE).view(np.int32)
     return np.int32((bits << 23) + (127 << 23)).view(np.float32)
+
+
+@functools.partial(jit, fastmath=FUSED)
+def _log32(x: Any) -> Any:
+    """As n ln 2 + log m with x = 2ⁿ m, √½ ≤ m < √2, and log m = 2 artanh s with s = (m − 1) / (m + 1)."""
+    tiny = x < TINY
+    bits = np.float32(x * UP if tiny else x).view(np.int32)
+    n = np.int32(bits - ROOT_HALF) >> 23
+    m = np.int32(bits - np.int32(n << 23)).view(np.float32)
+    power = np.float32(np.int32(n - np.int32(23)) if tiny else np.int32(n))
+    s = (m - ONE) / (m + ONE)
+    z = s * s
+    tail = L3 + z * (L5 + z * (L7 + z * L9))
+    y = power * LN2_HIGH + (s * TWO + (s * z * tail + power * LN2_LOW))
+    y = x if x == ALL else y
+    y = NOTHING if x == ZERO else y
+    return y if x >= ZERO else x - x + NOTHING * ZERO  # NaN
 
 
 @functools.partial(jit, fastmath=FUSED)
@@ -111,6 +136,13 @@ def _expm1(x):
     if x == types.float32:
         return lambda x: _expm1_32(x)
     return lambda x: math.expm1(x)
+
+
+@overload(log)
+def _log(x):
+    if x == types.float32:
+        return lambda x: _log32(x)
+    return lambda x: np.log(x)
 
 
 @overload(log1p)

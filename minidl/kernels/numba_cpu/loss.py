@@ -25,19 +25,19 @@ RUN = 512  # squares that are added in the array's dtype, the rest in float64
 BLANK = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
 
 
-def _labelled(x: Array, target: Array, weight: Array | None, *_: Any) -> bool:
-    fits = x.ndim >= 2 and target.shape == (x.shape[0], *x.shape[2:])
+def _fits(x: Array, target: Array, weight: Array | None, *_: Any) -> bool:
+    fits = x.ndim == 2 and (target.shape == x.shape[:1] or target.shape == x.shape)
     return fits and (weight is None or weight.shape == x.shape[1:2])
 
 
 @loss.cross_entropy.register(np.ndarray)
-@where(_labelled, loss.cross_entropy)
+@where(_fits, loss.cross_entropy)
 def cross_entropy(
     x: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float
 ) -> tuple[Array, Array, float]:
-    """As the reference; probabilities are left to it."""
+    """As the reference."""
     if target.ndim == 2:
-        return loss.cross_entropy.reference(x, target, weight, ignore_index, label_smoothing)
+        return _of_probabilities(x, target, weight, label_smoothing)
     rows, classes = x.shape
     labels = target
     if labels.dtype != np.int64:
@@ -112,21 +112,90 @@ def _some_rows(task, thread, x, labels, weight, ignore_index, smoothing, losses,
             dx[row, c] *= factor
         dx[row, label] -= wanted
         if spread != 0:
-            value += _smooth(x[row], largest + log_total, weight, spread, dx[row])
+            value += _smooth(x[row], largest + log_total, weight, spread)
+            _take_away(dx[row], weight, spread)
         losses[row] = value
 
 
-@jit
-def _smooth(x: Array, log_total: float, weight: Array, spread: float, dx: Array) -> float:
-    """What the share that smoothing gives to every class adds to the loss; its gradient goes to dx."""
-    value = x.dtype.type(0)
+@functools.partial(jit, fastmath=SUMS)
+def _smooth(x: Array, log_total: float, weight: Array, spread: float) -> float:
+    """What the share that smoothing gives to every class adds to the loss."""
+    zero, least = x.dtype.type(0), x.dtype.type(-math.inf)
+    value = zero
+    if len(weight) == 0:
+        for c in range(len(x)):
+            value -= x[c] - log_total
+        return spread * value
     for c in range(len(x)):
-        share = spread * (weight[c] if len(weight) else x.dtype.type(1))
-        dx[c] -= share
         log_p = x[c] - log_total
-        if share != 0 or log_p != log_p:
-            value -= share * log_p
-    return value
+        value -= weight[c] * (zero if (weight[c] == zero) & (log_p == least) else log_p)
+    return spread * value
+
+
+@jit
+def _take_away(dx: Array, weight: Array, spread: float) -> None:
+    """That share's gradient."""
+    if len(weight) == 0:
+        for c in range(len(dx)):
+            dx[c] -= spread
+    else:
+        for c in range(len(dx)):
+            dx[c] -= spread * weight[c]
+
+
+def _of_probabilities(
+    x: Array, target: Array, weight: Array | None, smoothing: float
+) -> tuple[Array, Array, float]:
+    losses, dx = np.empty(len(x), x.dtype), empty(x.shape, x.dtype)
+    weight = np.ones(x.shape[1], x.dtype) if weight is None else np.ascontiguousarray(weight)
+    with POOL.team(COST * dx.size) as team:
+        _distributions(
+            np.ascontiguousarray(x), np.ascontiguousarray(target), weight, smoothing, losses, dx, team
+        )
+    return losses, dx, float(max(len(x), 1))
+
+
+@jit
+def _distributions(
+    x: Array, target: Array, weight: Array, smoothing: float, losses: Array, dx: Array, team: int
+) -> None:
+    height = max(1, PIECE // max(1, x.shape[1]))
+    how = (x, target, weight, smoothing, losses, dx, height)
+    _some_distributions(team, -(-len(x) // height), how)
+
+
+@tasks
+def _some_distributions(task, thread, x, target, weight, smoothing, losses, dx, height):
+    keep, spread = x.dtype.type(1 - smoothing), x.dtype.type(smoothing / max(1, x.shape[1]))
+    first, last = task * height, min(len(x), (task + 1) * height)
+    for row in range(first, last):
+        losses[row] = shift(x[row], dx[row])
+    exponentials(dx[first:last].reshape(-1))
+    for row in range(first, last):
+        total = add_up(dx[row])
+        log_total = x.dtype.type(math.log(total)) if total > 0 else total - total  # NaN
+        value, shares = _against(x[row], losses[row] + log_total, target[row], weight, keep, spread)
+        losses[row] = value
+        factor = shares / total
+        numbers, wanted = dx[row], target[row]
+        for c in range(len(numbers)):
+            numbers[c] = numbers[c] * factor - (keep * wanted[c] + spread) * weight[c]
+
+
+@functools.partial(jit, fastmath=SUMS)
+def _against(
+    x: Array, log_total: float, target: Array, weight: Array, keep: float, spread: float
+) -> tuple[Any, Any]:
+    """−Σ q log p, where 0 · log 0 = 0, and Σ q; with q = (keep · t + spread) · w."""
+    zero, least = x.dtype.type(0), x.dtype.type(-math.inf)
+    value = shares = zero
+    for c in range(len(x)):
+        q = (keep * target[c] + spread) * weight[c]
+        log_p = x[c] - log_total
+        log_p = zero if (q == zero) & (log_p == least) else log_p
+        value -= q * log_p
+        shares += q
+    return value, shares
 
 
 @loss.cross_entropy_with_logits.register(np.ndarray)
