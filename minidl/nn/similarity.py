@@ -46,18 +46,23 @@ class CosineSimilarity(Module):
         except ValueError as error:
             raise ShapeError(f"{self.label()}: expected inputs that broadcast, got {shapes}") from error
         self.check_dim(a, self.dim)
-        length_a, length_b = (np.sqrt((x * x).sum(axis=self.dim, keepdims=True)) for x in (a, b))
-        unit_a, unit_b = a / np.maximum(length_a, self.eps), b / np.maximum(length_b, self.eps)
-        y = (unit_a * unit_b).sum(axis=self.dim)
-        self.remember(unit_a, unit_b, length_a, length_b, self.dim, shapes, output=y)
+        a, b = np.moveaxis(a, self.dim, -1), np.moveaxis(b, self.dim, -1)
+        products, *squares = kernels.pair_products(a, b)
+        length_a, length_b = map(np.sqrt, squares)
+        y = products / (np.maximum(length_a, self.eps) * np.maximum(length_b, self.eps))
+        self.remember(a, b, products, length_a, length_b, self.dim, self.eps, shapes, output=y)
         return y
 
     def backward(self, dy: Array) -> tuple[Array, Array]:
-        # da = dy (b/‖b‖ − y a/‖a‖) / ‖a‖, and likewise db; without y where a length is constant
-        dy, unit_a, unit_b, length_a, length_b, dim, shapes = self.recall(dy)
-        dy, y = np.expand_dims(dy, dim), (unit_a * unit_b).sum(axis=dim, keepdims=True)
-        da = dy * (unit_b - np.where(length_a > self.eps, y, 0) * unit_a) / np.maximum(length_a, self.eps)
-        db = dy * (unit_a - np.where(length_b > self.eps, y, 0) * unit_b) / np.maximum(length_b, self.eps)
+        # da = dy b/(‖a‖ ‖b‖) − dy y a/‖a‖², and likewise db; without y where a length is constant
+        dy, a, b, products, length_a, length_b, dim, eps, shapes = self.recall(dy)
+        most_a, most_b = np.maximum(length_a, eps), np.maximum(length_b, eps)
+        direct = dy / (most_a * most_b)
+        turn = -direct * products  # = −dy y
+        own_a = np.where(length_a > eps, turn, 0) / (most_a * most_a)
+        own_b = np.where(length_b > eps, turn, 0) / (most_b * most_b)
+        grads = kernels.pair_input_grads(a, b, direct, own_a, own_b)
+        da, db = (np.moveaxis(grad, -1, dim) for grad in grads)
         return _sum_to(da, shapes[0]), _sum_to(db, shapes[1])
 
     def extra_repr(self) -> str:
