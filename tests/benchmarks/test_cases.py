@@ -179,6 +179,7 @@ def test_a_pattern_that_fits_nothing_is_named(patterns):
 def test_no_class_is_slow_unseen():
     """Every layer, loss and optimizer is measured, but for those that compute nothing of their own."""
     nothing = {
+        "AuxiliaryLoss",
         "Concat",
         "Identity",
         "Module",
