@@ -144,9 +144,7 @@ class EmbeddingBag(Table):
             self._shorten(indices)
             y = kernels.move_rows(self.weight.data, indices, bags, count)  # (B, D)
         if self.mode == "mean":
-            ones = np.ones_like(y, shape=(x.size, 1))
-            words = kernels.scatter_rows(ones, bags, count)  # (B, 1)
-            share = 1 / np.maximum(words, 1)
+            share = self._share(x, bags, count, offsets is None)
             y = y * share
         self.remember(indices, bags, s, rows, share, winners, output=y)
         return y
@@ -179,6 +177,14 @@ class EmbeddingBag(Table):
             dx = dx * s.reshape(-1, 1)
         self._collect(dx, indices)
         return ds
+
+    def _share(self, x: Array, bags: Array, count: int, alike: bool) -> Array | float:
+        """What each word counts in the mean of its bag: (B, 1), or one number for bags that are alike."""
+        if alike and self.padding_idx is None:
+            return 1 / max(x.shape[1], 1)
+        ones = np.ones_like(self.weight.data, shape=(x.size, 1))
+        words = kernels.scatter_rows(ones, bags, count)  # (B, 1)
+        return 1 / np.maximum(words, 1)
 
     # ---------------------------------------------------------------- which bag each word is in
 
