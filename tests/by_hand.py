@@ -755,6 +755,15 @@ def bags():
     )
 
 
+def bags_of_one_length():
+    weight = np.array([[3.0], [2.0], [4.0]])
+    for padding_idx, y, dweight in ((None, [3.5, 3], [1, 2, 3]), (0, [4, 3], [0, 2, 4])):
+        layer = nn.EmbeddingBag.from_pretrained(weight, freeze=False, padding_idx=padding_idx)
+        np.testing.assert_array_equal(layer(np.array([[0, 2], [1, 2]]))[:, 0], y)
+        layer.backward(np.array([[2.0], [4.0]]))
+        np.testing.assert_array_equal(layer.weight.grad[:, 0], dweight)
+
+
 def bag_of_equals():
     layer = nn.EmbeddingBag.from_pretrained(np.array([[3.0], [2.0], [3.0]]), freeze=False, mode="max")
     np.testing.assert_array_equal(layer(np.array([[1, 2, 0]])), [[3]])
@@ -873,5 +882,5 @@ BY_HAND = {
     nn.Bilinear: [bilinear],
     nn.Unflatten: [unflatten],
     nn.Embedding: [embedding, embedding_by_frequency, embedding_that_is_too_long, rows_of_few],
-    nn.EmbeddingBag: [bags, bag_of_equals, weighted_bag],
+    nn.EmbeddingBag: [bags, bags_of_one_length, bag_of_equals, weighted_bag],
 }

@@ -1388,8 +1388,9 @@ def _embeddings() -> list[Sample]:
         same("Embedding", inputs=words(7), how={**sizes, "max_norm": 100.0, "norm_type": 1.0}),
         *(
             same("EmbeddingBag", inputs=words(7, 5), how={**sizes, "mode": mode}, wrong=bag_wrong[:2])
-            for mode in ("sum", "max")
+            for mode in ("sum", "mean", "max")
         ),
+        same("EmbeddingBag", inputs=words(7, 5), how={**sizes, "padding_idx": 1}),
         same("EmbeddingBag", inputs=bags(7), how=sizes, wrong=bag_wrong),
         same(
             "EmbeddingBag",

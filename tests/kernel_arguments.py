@@ -526,6 +526,13 @@ def scatter_rows(rng, dtype):
     return rng.standard_normal((len(indices), columns)).astype(dtype), indices, rows
 
 
+def move_rows(rng, dtype):
+    x, indices, rows = scatter_rows(rng, dtype)
+    given = int(rng.choice([1, 5, 60]))
+    sources = rng.integers(-1, given, len(indices)).astype(indices.dtype)
+    return rng.standard_normal((given, x.shape[1])).astype(dtype), sources, indices, rows
+
+
 def scatter_max(rng, dtype):
     x, indices, rows = scatter_rows(rng, dtype)
     x = np.round(x * 2)  # integers: many ties
@@ -633,6 +640,7 @@ ARGUMENTS = {
         sparse_adam_step,
         gather_rows,
         scatter_rows,
+        move_rows,
         scatter_max,
         scatter_winners,
         bags_of,

@@ -35,7 +35,14 @@ from minidl.kernels.curves import (
     softsign,
     tanhshrink,
 )
-from minidl.kernels.embedding import bags_of, gather_rows, scatter_max, scatter_rows, scatter_winners
+from minidl.kernels.embedding import (
+    bags_of,
+    gather_rows,
+    move_rows,
+    scatter_max,
+    scatter_rows,
+    scatter_winners,
+)
 from minidl.kernels.gates import glu, glu_input_grad
 from minidl.kernels.groups import group_norm, group_norm_input_grad
 from minidl.kernels.lines import prelu, prelu_input_grad, three_lines, three_lines_input_grad
@@ -112,6 +119,7 @@ __all__ = [
     "max_pool2d",
     "max_pool2d_input_grad",
     "mish",
+    "move_rows",
     "move_statistics",
     "multi_margin",
     "nll",

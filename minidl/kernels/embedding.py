@@ -1,8 +1,9 @@
 """Rows by index, there and back: the readable references of what embeddings and their bags are made of.
 
 `gather_rows` looks rows up; `scatter_rows` is its gradient, which adds each row where it came from, and also
-what adds up a bag of rows; `scatter_max` takes the largest in place of the sum. A negative index goes
-nowhere: so padding is left out. `scatter_winners` is the gradient of both steps of a bag's maximum.
+what adds up a bag of rows; `move_rows` is both in one pass; `scatter_max` takes the largest in place of the
+sum. A negative index goes nowhere: so padding is left out. `scatter_winners` is the gradient of both steps
+of a bag's maximum.
 
 Letters: n rows that are given, D numbers in each, R rows of the table or bags.
 """
@@ -14,7 +15,7 @@ import numpy as np
 from minidl.array import Array
 from minidl.kernels.registry import kernel
 
-__all__ = ["bags_of", "gather_rows", "scatter_max", "scatter_rows", "scatter_winners"]
+__all__ = ["bags_of", "gather_rows", "move_rows", "scatter_max", "scatter_rows", "scatter_winners"]
 
 
 @kernel
@@ -53,6 +54,25 @@ def scatter_rows(x: Array, indices: Array, rows: int) -> Array:
     if len(first):
         y[indices[order[first]]] = np.add.reduceat(x[order], first, axis=0)
     return y
+
+
+@kernel
+def move_rows(x: Array, sources: Array, indices: Array, rows: int) -> Array:
+    """Look rows up and add them up: `y[r] = Σ x[sources[j]] over all j with indices[j] = r`.
+
+    Its gradient is itself with `sources` and `indices` exchanged.
+
+    Args:
+        x: (S, D).
+        sources: (n,), integers below S; a negative one adds nothing.
+        indices: (n,), integers below R; a negative one adds nowhere.
+        rows: R.
+
+    Returns:
+        (R, D); where nothing was added, 0.
+    """
+    there = sources >= 0
+    return scatter_rows.reference(x[sources[there]], indices[there], rows)
 
 
 @kernel

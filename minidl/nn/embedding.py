@@ -106,6 +106,11 @@ class Table(Module):
 
     def _look_up(self, indices: Array) -> Array:
         """Rows of the table (n, D); those longer than `max_norm` are shortened in the table first."""
+        self._shorten(indices)
+        return kernels.gather_rows(self.weight.data, indices)
+
+    def _shorten(self, indices: Array) -> None:
+        """Cut the rows that are looked up and are longer than `max_norm` to that length."""
         if self.max_norm is not None:
             table, p = self.weight.data, self.norm_type
             size = np.abs(table)
@@ -114,7 +119,6 @@ class Table(Module):
             used = self._counts(indices)[:, 0] > 0
             factor = np.where(used & (norms > self.max_norm), self.max_norm / (norms + 1e-7), 1)
             table *= factor[:, None].astype(table.dtype)
-        return kernels.gather_rows(self.weight.data, indices)
 
     def _collect(self, dx: Array, indices: Array) -> None:
         """Give every row of the table the gradients of its uses, (n, D); padding gets none."""

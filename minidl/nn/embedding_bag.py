@@ -134,17 +134,19 @@ class EmbeddingBag(Table):
         indices, s = x.reshape(x.size), per_sample_weights
         if self.padding_idx is not None:
             bags = np.where(indices == self.padding_idx, -1, bags)
-        rows = self._look_up(indices)  # (n, D)
-        share = winners = None
+        rows = share = winners = None
         if self.mode == "max":
-            y, winners = kernels.scatter_max(rows, bags, count)  # (B, D)
+            y, winners = kernels.scatter_max(self._look_up(indices), bags, count)  # (B, D)
+        elif s is not None:
+            rows = self._look_up(indices)  # (n, D)
+            y = kernels.scatter_rows(rows * s.reshape(-1, 1), bags, count)  # (B, D)
         else:
-            y = kernels.scatter_rows(rows if s is None else rows * s.reshape(-1, 1), bags, count)  # (B, D)
+            self._shorten(indices)
+            y = kernels.move_rows(self.weight.data, indices, bags, count)  # (B, D)
         if self.mode == "mean":
-            words = kernels.scatter_rows(np.ones_like(rows, shape=(x.size, 1)), bags, count)  # (B, 1)
-            share = 1 / np.maximum(words, 1)
+            share = self._share(x, bags, count, offsets is None)
             y = y * share
-        self.remember(indices, bags, s, None if s is None else rows, share, winners, output=y)
+        self.remember(indices, bags, s, rows, share, winners, output=y)
         return y
 
     def backward(self, dy: Array) -> Array | None:
@@ -156,9 +158,14 @@ class EmbeddingBag(Table):
                 dw = kernels.scatter_winners(dy, winners, indices, self.num_embeddings)
                 self.weight.add_grad(dw, fresh=True)
             return None
-        in_bag = (bags >= 0)[:, None]  # (n, 1)
         if share is not None:
             dy = dy * share
+        if s is None and not self.sparse and not self.scale_grad_by_freq:
+            if self.weight.requires_grad:  # padding is in no bag
+                dw = kernels.move_rows(dy, bags, indices, self.num_embeddings)
+                self.weight.add_grad(dw, fresh=True)
+            return None
+        in_bag = (bags >= 0)[:, None]  # (n, 1)
         safe = np.maximum(bags, 0)
         if len(dy):
             dx = np.where(in_bag, kernels.gather_rows(dy, safe), 0)  # (n, D)
@@ -170,6 +177,14 @@ class EmbeddingBag(Table):
             dx = dx * s.reshape(-1, 1)
         self._collect(dx, indices)
         return ds
+
+    def _share(self, x: Array, bags: Array, count: int, alike: bool) -> Array | float:
+        """What each word counts in the mean of its bag: (B, 1), or one number for bags that are alike."""
+        if alike and self.padding_idx is None:
+            return 1 / max(x.shape[1], 1)
+        ones = np.ones_like(self.weight.data, shape=(x.size, 1))
+        words = kernels.scatter_rows(ones, bags, count)  # (B, 1)
+        return 1 / np.maximum(words, 1)
 
     # ---------------------------------------------------------------- which bag each word is in
 

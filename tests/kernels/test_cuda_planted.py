@@ -159,6 +159,9 @@ BUGS = [
     ("scatter_rows", embedding, "scatter_kernel", "earlier[j] < 0 and", ""),  # two threads write one number
     ("scatter_rows", embedding, "scatter_kernel", "row >= 0 and", ""),  # padding before the first row
     ("scatter_rows", embedding, "scatter_kernel", "total += x", "total = x"),
+    ("move_rows", embedding, "move_kernel", "earlier[j] < 0 and", ""),
+    ("move_rows", embedding, "move_kernel", "source >= 0 and", ""),
+    ("move_rows", embedding, "move_kernel", "total += x", "total = x"),
     ("scatter_max", embedding, "scatter_max_kernel", "value > best", "value >= best"),
     (
         "scatter_max",

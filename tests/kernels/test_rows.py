@@ -41,6 +41,9 @@ def test_by_hand():
         y, winners = scatter(X, INDICES, 3)
         np.testing.assert_array_equal(y, [[3, 4], [0, 0], [np.nan, 8]])
         np.testing.assert_array_equal(winners, [[1, 1], [-1, -1], [2, 0]])
+    for move in implementations("move_rows"):
+        sources, indices = np.array([1, 3, -1, 1]), np.array([2, 0, 2, 2])
+        np.testing.assert_array_equal(move(X, sources, indices, 3), [[5, -1], [0, 0], [6, 8]])
     for bags in implementations("bags_of"):
         np.testing.assert_array_equal(bags(np.array([0, 2, 2, 3]), 5), [0, 0, 2, 3, 3])
         np.testing.assert_array_equal(bags(np.array([1]), 2), [-1, 0])
@@ -55,6 +58,15 @@ def test_an_index_outside_is_refused_on_the_host():
         for scatter in on_host(name):
             with pytest.raises(IndexError):
                 scatter(X, INDICES, 2)
+
+
+def test_a_source_outside_is_refused_on_the_host_and_adds_nothing_on_a_device():
+    *on_host, on_device = implementations("move_rows")
+    sources, indices = np.array([4, 1]), np.array([0, 0])
+    for move in on_host:
+        with pytest.raises(IndexError):
+            move(X, sources, indices, 1)
+    np.testing.assert_array_equal(on_device(X, sources, indices, 1), [[3, 4]])
 
 
 def test_an_index_outside_writes_nowhere_on_a_device():

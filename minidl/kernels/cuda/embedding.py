@@ -13,7 +13,7 @@ from minidl.array.gpu import cuda, gpu_kernel, real
 from minidl.kernels import embedding
 from minidl.kernels.cuda.lanes import each
 
-__all__ = ["bags_of", "gather_rows", "scatter_max", "scatter_rows", "scatter_winners"]
+__all__ = ["bags_of", "gather_rows", "move_rows", "scatter_max", "scatter_rows", "scatter_winners"]
 
 
 @embedding.gather_rows.register(DeviceArray)
@@ -55,6 +55,26 @@ def scatter_kernel(y, x, indices, earlier, later, columns, rows, n):
 
 
 @gpu_kernel(
+    "real* y, const real* x, const int64* sources, const int64* indices, const int32* earlier, "
+    "const int32* later, int32 given, int32 columns, int32 rows, int32 n"
+)
+def move_kernel(y, x, sources, indices, earlier, later, given, columns, rows, n):
+    """As `scatter_kernel`, which finds each position's row of x by its number."""
+    i = cuda.grid(1)
+    if i < n:
+        j, column = i // columns, i % columns
+        row = indices[j]
+        if earlier[j] < 0 and row >= 0 and row < rows:
+            total = real(0)
+            while j >= 0:
+                source = sources[j]
+                if source >= 0 and source < given:
+                    total += x[source * columns + column]
+                j = later[j]
+            y[row * columns + column] = total
+
+
+@gpu_kernel(
     "real* y, int64* winners, const real* x, const int64* indices, const int32* earlier, const int32* later, "
     "int32 columns, int32 rows, int32 n"
 )
@@ -83,6 +103,17 @@ def scatter_rows(x: DeviceArray, indices: DeviceArray, rows: int) -> DeviceArray
     """As the reference."""
     y = _filled((rows, x.shape[1]), x.dtype, x, 0)
     each(scatter_kernel, x.size, y, x.contiguous(), *_chains(indices), x.shape[1], rows)
+    return y
+
+
+@embedding.move_rows.register(DeviceArray)
+def move_rows(x: DeviceArray, sources: DeviceArray, indices: DeviceArray, rows: int) -> DeviceArray:
+    """As the reference."""
+    given, columns = x.shape
+    y = _filled((rows, columns), x.dtype, x, 0)
+    sources = sources.astype(np.int64, copy=False).contiguous()
+    x, n = x.contiguous(), sources.size * columns
+    each(move_kernel, n, y, x, sources, *_chains(indices), given, columns, rows)
     return y
 
 

@@ -15,7 +15,7 @@ from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.tasks import tasks
 
-__all__ = ["gather_rows", "scatter_max", "scatter_rows", "scatter_winners"]
+__all__ = ["gather_rows", "move_rows", "scatter_max", "scatter_rows", "scatter_winners"]
 
 PIECE = 16_384  # numbers of one task
 STRIP = 16  # columns of one task: a cache line
@@ -51,6 +51,23 @@ def scatter_rows(x: Array, indices: Array, rows: int) -> Array:
     indices = indices.astype(np.int64)
     with POOL.team(x.size) as team:
         _scatter(np.ascontiguousarray(x), *_sorted(indices, rows), y, team)
+    return y
+
+
+def _both_known(x: Array, sources: Array, indices: Array, rows: int) -> bool:
+    return (not sources.size or sources.max() < len(x)) and _fits(sources, indices, rows)
+
+
+@embedding.move_rows.register(np.ndarray)
+@where(_both_known, embedding.move_rows)
+def move_rows(x: Array, sources: Array, indices: Array, rows: int) -> Array:
+    """As the reference."""
+    y = empty((rows, x.shape[1]), x.dtype)
+    sources, indices = sources.astype(np.int64, copy=False), indices.astype(np.int64, copy=False)
+    if sources.size and sources.min() < 0:
+        indices = np.where(sources < 0, -1, indices)
+    with POOL.team(len(sources) * x.shape[1] + y.size) as team:
+        _move(np.ascontiguousarray(x), sources, *_sorted(indices, rows), y, team)
     return y
 
 
@@ -135,6 +152,32 @@ def _scatter_piece(task, thread, x, order, begin, y):
 @jit
 def _scatter(x: Array, order: Array, begin: Array, y: Array, team: int) -> None:
     _scatter_piece(team, TASKS, (x, order, begin, y))
+
+
+@tasks
+def _move_piece(task, thread, x, sources, order, begin, y):
+    zero = y.dtype.type(0)
+    for row in range(_first_row(begin, task), _first_row(begin, task + 1)):
+        target = y[row]
+        for d in range(len(target)):
+            target[d] = zero
+        place, last = begin[row], begin[row + 1]
+        while place + 4 <= last:  # four rows that are fetched at a time, added one after the other
+            a, b = x[sources[order[place]]], x[sources[order[place + 1]]]
+            c, e = x[sources[order[place + 2]]], x[sources[order[place + 3]]]
+            for d in range(len(target)):
+                target[d] = target[d] + a[d] + b[d] + c[d] + e[d]
+            place += 4
+        while place < last:
+            source = x[sources[order[place]]]
+            for d in range(len(target)):
+                target[d] += source[d]
+            place += 1
+
+
+@jit
+def _move(x: Array, sources: Array, order: Array, begin: Array, y: Array, team: int) -> None:
+    _move_piece(team, TASKS, (x, sources, order, begin, y))
 
 
 @tasks
