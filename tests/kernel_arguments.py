@@ -11,6 +11,7 @@ import numpy as np
 
 from minidl import kernels
 from minidl.kernels.geometry import output_size
+from minidl.kernels.padding import MODES
 
 
 def geometry(rng, *, pool: bool):
@@ -157,6 +158,25 @@ def adaptive_avg_pool2d(rng, dtype):
     h, w, oh, ow = (int(v) for v in rng.integers(1, 9, 4))
     ow = 1 if rng.random() < 0.3 else ow
     return rng.standard_normal((batch(rng), 3, h, w)).astype(dtype), (oh, ow)
+
+
+def pad2d(rng, dtype):
+    mode = str(rng.choice(MODES))
+    if rng.random() < 0.2:  # more than one task
+        shape = (2, 3, *(int(v) for v in rng.integers(90, 130, 2)))
+    else:
+        shape = (*(batch(rng) for _ in range(int(rng.integers(3)))), *(int(v) for v in rng.integers(1, 9, 2)))
+    border = []
+    for size in (shape[-1], shape[-2]):
+        most = {"zeros": 4, "reflect": min(4, size - 1), "replicate": 4, "circular": min(4, size)}[mode]
+        least = -(size // 2) if mode == "zeros" else 0
+        border += [int(v) for v in rng.integers(least, most + 1, 2)]
+    return rng.standard_normal(shape).astype(dtype), tuple(border), mode
+
+
+def pad2d_input_grad(rng, dtype):
+    x, border, mode = pad2d(rng, dtype)
+    return like(rng, kernels.pad2d.reference(x, border, mode)), x.shape, border, mode
 
 
 def adaptive_avg_pool2d_input_grad(rng, dtype):
@@ -585,6 +605,8 @@ ARGUMENTS = {
         avg_pool2d_input_grad,
         adaptive_avg_pool2d,
         adaptive_avg_pool2d_input_grad,
+        pad2d,
+        pad2d_input_grad,
         adaptive_max_pool2d,
         adaptive_max_pool2d_input_grad,
         relu,

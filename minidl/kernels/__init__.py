@@ -47,6 +47,7 @@ from minidl.kernels.normalization import (
     move_statistics,
 )
 from minidl.kernels.optim import adam_step, sgd_step, sparse_adam_step
+from minidl.kernels.padding import pad2d, pad2d_input_grad
 from minidl.kernels.pointwise_loss import (
     absolute_error,
     binary_cross_entropy,
@@ -116,6 +117,8 @@ __all__ = [
     "multi_margin",
     "nll",
     "nll_input_grad",
+    "pad2d",
+    "pad2d_input_grad",
     "pair_input_grads",
     "pair_products",
     "poisson_nll",
