@@ -423,6 +423,13 @@ def prelu_input_grad(rng, dtype):
     return like(rng, x), x, weight
 
 
+def scale_channels(rng, dtype):
+    (x,), _ = channels(rng, dtype, 1)
+    if rng.random() < 0.2:  # a channel of more than one task
+        x = rng.standard_normal((1, 2, 20_001)).astype(dtype)
+    return x, (rng.random(x.shape[:2]) < 0.5).astype(dtype) * dtype(1.5)
+
+
 def softmax_input_grad(rng, dtype):
     y, dim = softmax(rng, dtype)
     return like(rng, y), like(rng, y), dim
@@ -623,6 +630,7 @@ ARGUMENTS = {
         three_lines_input_grad,
         prelu,
         prelu_input_grad,
+        scale_channels,
         softmax,
         softmax_input_grad,
         dropout,

@@ -178,7 +178,7 @@ PUBLIC = {
     "hardswish_input_grad kernel kl_divergence linear log_sigmoid log_softmax "
     "log_softmax_input_grad matmul max_pool2d max_pool2d_input_grad mish "
     "move_statistics multi_margin nll nll_input_grad pad2d pad2d_input_grad pair_input_grads pair_products "
-    "poisson_nll prelu prelu_input_grad relu relu_input_grad scatter_max "
+    "poisson_nll prelu prelu_input_grad relu relu_input_grad scale_channels scatter_max "
     "scatter_rows scatter_winners sgd_step sigmoid sigmoid_input_grad silu "
     "slope_input_grad soft_margin softmax softmax_input_grad softplus softsign "
     "sparse_adam_step squared_error sum_channels sum_rows tanh tanh_input_grad "

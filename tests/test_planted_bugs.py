@@ -97,6 +97,8 @@ NUMBA_BUGS = [
     ("a compiled softsign's slope that is not squared", "softsign", "_softsign_piece", "share * share", "share"),
     ("a compiled tanhshrink's slope of a tanh", "tanhshrink", "_tanhshrink_piece", "slope[i] = t * t", "slope[i] = 1 - t * t"),
     ("a compiled PReLU of long rows' first parts", "prelu", "_prelu_rows", "row * run + task % parts * PIECE", "row * run"),
+    ("a compiled factor of the first image for all", "scale_channels", "_scale_rows", "scale[row]", "scale[0]"),
+    ("a compiled factor that is 1 everywhere", "scale_channels", "_scale_rows", "factor * given[i]", "given[i]"),
     ("a compiled border of zeros in all modes", "pad2d", "_pad_rows", "if shows < 0:", "if i % oh != shows:"),
     ("a compiled border of the first image", "pad2d", "_pad_rows", "x[(image * h + shows) * w : (image * h + shows + 1) * w]", "x[shows * w : (shows + 1) * w]"),
     ("a compiled border that is one column short", "pad2d", "_show", "range(last, len(line))", "range(last, len(line) - 1)"),

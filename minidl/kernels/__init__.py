@@ -38,7 +38,13 @@ from minidl.kernels.curves import (
 from minidl.kernels.embedding import bags_of, gather_rows, scatter_max, scatter_rows, scatter_winners
 from minidl.kernels.gates import glu, glu_input_grad
 from minidl.kernels.groups import group_norm, group_norm_input_grad
-from minidl.kernels.lines import prelu, prelu_input_grad, three_lines, three_lines_input_grad
+from minidl.kernels.lines import (
+    prelu,
+    prelu_input_grad,
+    scale_channels,
+    three_lines,
+    three_lines_input_grad,
+)
 from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
 from minidl.kernels.normalization import (
     batch_norm,
@@ -126,6 +132,7 @@ __all__ = [
     "prelu_input_grad",
     "relu",
     "relu_input_grad",
+    "scale_channels",
     "scatter_max",
     "scatter_rows",
     "scatter_winners",

@@ -68,6 +68,7 @@ BUGS = [
     ("glu_input_grad", gates, "glu_input_grad_kernel", "rest = share", "pass"),
     ("glu_input_grad", gates, "glu_input_grad_kernel", "dx[place + run]", "dx[place]"),
     ("pad2d", padding, "pad2d_kernel", "shown_by(j, left, W, mode)", "shown_by(j, left, W, 2)"),
+    ("scale_channels", lines, "scale_channels_kernel", "uint32(i) // pixels", "uint32(i) // pixels * 0"),
     ("pad2d", padding, "pad2d_kernel", "if row >= 0 and column", "if row < H and column"),
     ("pad2d_input_grad", padding, "pad2d_input_grad_kernel", "shows(i, row, top, H, OH, mode)", "i < OH"),
     ("pad2d_input_grad", padding, "pad2d_input_grad_kernel", "total += dy", "total = dy"),
