@@ -11,6 +11,7 @@ import numpy as np
 
 from minidl import kernels
 from minidl.kernels.geometry import output_size
+from minidl.kernels.padding import MODES
 
 
 def geometry(rng, *, pool: bool):
@@ -157,6 +158,25 @@ def adaptive_avg_pool2d(rng, dtype):
     h, w, oh, ow = (int(v) for v in rng.integers(1, 9, 4))
     ow = 1 if rng.random() < 0.3 else ow
     return rng.standard_normal((batch(rng), 3, h, w)).astype(dtype), (oh, ow)
+
+
+def pad2d(rng, dtype):
+    mode = str(rng.choice(MODES))
+    if rng.random() < 0.2:  # more than one task
+        shape = (2, 3, *(int(v) for v in rng.integers(90, 130, 2)))
+    else:
+        shape = (*(batch(rng) for _ in range(int(rng.integers(3)))), *(int(v) for v in rng.integers(1, 9, 2)))
+    border = []
+    for size in (shape[-1], shape[-2]):
+        most = {"zeros": 4, "reflect": min(4, size - 1), "replicate": 4, "circular": min(4, size)}[mode]
+        least = -(size // 2) if mode == "zeros" else 0
+        border += [int(v) for v in rng.integers(least, most + 1, 2)]
+    return rng.standard_normal(shape).astype(dtype), tuple(border), mode
+
+
+def pad2d_input_grad(rng, dtype):
+    x, border, mode = pad2d(rng, dtype)
+    return like(rng, kernels.pad2d.reference(x, border, mode)), x.shape, border, mode
 
 
 def adaptive_avg_pool2d_input_grad(rng, dtype):
@@ -403,6 +423,13 @@ def prelu_input_grad(rng, dtype):
     return like(rng, x), x, weight
 
 
+def scale_channels(rng, dtype):
+    (x,), _ = channels(rng, dtype, 1)
+    if rng.random() < 0.2:  # a channel of more than one task
+        x = rng.standard_normal((1, 2, 20_001)).astype(dtype)
+    return x, (rng.random(x.shape[:2]) < 0.5).astype(dtype) * dtype(1.5)
+
+
 def softmax_input_grad(rng, dtype):
     y, dim = softmax(rng, dtype)
     return like(rng, y), like(rng, y), dim
@@ -592,6 +619,8 @@ ARGUMENTS = {
         avg_pool2d_input_grad,
         adaptive_avg_pool2d,
         adaptive_avg_pool2d_input_grad,
+        pad2d,
+        pad2d_input_grad,
         adaptive_max_pool2d,
         adaptive_max_pool2d_input_grad,
         relu,
@@ -608,6 +637,7 @@ ARGUMENTS = {
         three_lines_input_grad,
         prelu,
         prelu_input_grad,
+        scale_channels,
         softmax,
         softmax_input_grad,
         dropout,

@@ -45,7 +45,13 @@ from minidl.kernels.embedding import (
 )
 from minidl.kernels.gates import glu, glu_input_grad
 from minidl.kernels.groups import group_norm, group_norm_input_grad
-from minidl.kernels.lines import prelu, prelu_input_grad, three_lines, three_lines_input_grad
+from minidl.kernels.lines import (
+    prelu,
+    prelu_input_grad,
+    scale_channels,
+    three_lines,
+    three_lines_input_grad,
+)
 from minidl.kernels.loss import cross_entropy, cross_entropy_with_logits, squared_error
 from minidl.kernels.normalization import (
     batch_norm,
@@ -54,6 +60,7 @@ from minidl.kernels.normalization import (
     move_statistics,
 )
 from minidl.kernels.optim import adam_step, sgd_step, sparse_adam_step
+from minidl.kernels.padding import pad2d, pad2d_input_grad
 from minidl.kernels.pointwise_loss import (
     absolute_error,
     binary_cross_entropy,
@@ -124,6 +131,8 @@ __all__ = [
     "multi_margin",
     "nll",
     "nll_input_grad",
+    "pad2d",
+    "pad2d_input_grad",
     "pair_input_grads",
     "pair_products",
     "poisson_nll",
@@ -131,6 +140,7 @@ __all__ = [
     "prelu_input_grad",
     "relu",
     "relu_input_grad",
+    "scale_channels",
     "scatter_max",
     "scatter_rows",
     "scatter_winners",

@@ -10,7 +10,7 @@ import numpy as np
 from minidl.array import Array
 from minidl.kernels.registry import kernel
 
-__all__ = ["Lines", "prelu", "prelu_input_grad", "three_lines", "three_lines_input_grad"]
+__all__ = ["Lines", "prelu", "prelu_input_grad", "scale_channels", "three_lines", "three_lines_input_grad"]
 
 Lines = tuple[float, float, float]
 """One number for each of the three lines."""
@@ -88,6 +88,20 @@ def prelu_input_grad(dy: Array, x: Array, weight: Array) -> tuple[Array, Array]:
     """
     positive = x > 0
     return np.where(positive, dy, _along(weight, x) * dy), np.where(positive, 0, x * dy)
+
+
+@kernel
+def scale_channels(x: Array, scale: Array) -> Array:
+    """`y = s x` with one s for each channel of each image; the same gives dx of dy.
+
+    Args:
+        x: (N, C, *).
+        scale: (N, C), in x's dtype.
+
+    Returns:
+        y, of x's shape.
+    """
+    return x * scale.reshape(*scale.shape, *(1,) * (x.ndim - 2))
 
 
 def _along(weight: Array, x: Array) -> Array:

@@ -11,9 +11,10 @@ from numpy.typing import DTypeLike
 from minidl import kernels
 from minidl.array import Array
 from minidl.kernels.geometry import Pair, Size2d, check_fits, pair, single, whole
+from minidl.kernels.padding import MODES, Border, padded_size
 from minidl.nn import init
 from minidl.nn.module import Module
-from minidl.nn.padding import MODES, Border, check_border, pad, padded_size, unpad
+from minidl.nn.padding import check_border
 from minidl.nn.parameter import Parameter
 
 __all__ = ["Conv1d", "Conv2d"]
@@ -109,7 +110,7 @@ class _Conv(Module):
             self._check_fits(x.shape)
         x = _image(x)
         if self._border is not None:
-            x = pad(x, self._border, self.padding_mode)
+            x = kernels.pad2d(x, self._border, self.padding_mode)
         weight = _image(self.weight.astype(x.dtype))
         bias = None if self.bias is None else self.bias.astype(x.dtype)
         y = kernels.conv2d(x, weight, bias, *self._how)  # (N, out_channels, OH, OW)
@@ -133,7 +134,7 @@ class _Conv(Module):
         if self._border is not None:
             left, right, top, bottom = self._border
             shape = (*x.shape[:2], x.shape[2] - top - bottom, x.shape[3] - left - right)
-            dx = unpad(dx, shape, self._border, self.padding_mode)
+            dx = kernels.pad2d_input_grad(dx, shape, self._border, self.padding_mode)
         return self.as_given(dx if len(self._axes) == 2 else dx[:, :, 0])
 
     def _check_fits(self, shape: tuple[int, ...]) -> None:

@@ -13,9 +13,9 @@ from minidl import kernels
 from minidl.array import Array
 from minidl.errors import ShapeError
 from minidl.kernels.geometry import Pair, Size2d, pair, whole
+from minidl.kernels.padding import Border
 from minidl.nn import init
 from minidl.nn.module import Module
-from minidl.nn.padding import Border, pad, unpad
 from minidl.nn.parameter import Parameter
 
 __all__ = ["ConvTranspose2d"]
@@ -126,7 +126,7 @@ class ConvTranspose2d(Module):
         weight = self.weight.astype(x.dtype)
         y = kernels.conv2d_input_grad(x, weight, (len(x), self.out_channels, *sizes), *how)
         if border is not None:
-            y = pad(y, border, "zeros")
+            y = kernels.pad2d(y, border, "zeros")
         if self.bias is not None:
             y += self.bias.astype(x.dtype).reshape(-1, 1, 1)
         self.remember(x, how, sizes, border, output=y)
@@ -138,7 +138,7 @@ class ConvTranspose2d(Module):
         if self.bias is not None:
             self.bias.add_grad(kernels.sum_channels(dy), fresh=True)
         if border is not None:
-            dy = unpad(dy, (*dy.shape[:2], *sizes), border, "zeros")
+            dy = kernels.pad2d_input_grad(dy, (*dy.shape[:2], *sizes), border, "zeros")
         self.weight.add_grad(kernels.conv2d_weight_grad(x, dy, self.weight.shape, *how), fresh=True)
         if not self._input_grad:
             return None

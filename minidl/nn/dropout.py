@@ -104,16 +104,15 @@ class Dropout2d(_Dropout):
             y = x.copy()
             self.remember(None, output=y)
             return y
-        factor = self._mask(x, x.shape[:2]) * dropout_scale(self.p)
-        factor = factor.reshape(*x.shape[:2], *(1,) * (x.ndim - 2))  # (N, C, 1, 1)
-        y = x * factor
+        factor = self._mask(x, x.shape[:2]) * dropout_scale(self.p)  # (N, C)
+        y = kernels.scale_channels(x, factor)
         self.remember(factor, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         # dx = dy · m / (1 − p)
         dy, factor = self.recall(dy)
-        return dy.copy() if factor is None else dy * factor
+        return dy.copy() if factor is None else kernels.scale_channels(dy, factor)
 
 
 class AlphaDropout(_Dropout):

@@ -33,7 +33,7 @@ def run(function, arguments):
     except Exception:
         return None
     results = result if isinstance(result, tuple) else (result,)
-    return [np.asarray(r) for r in (*results, *given) if r is not None]
+    return [np.asarray(r) for r in (*results, *given) if r is not None and not isinstance(r, str)]
 
 
 @pytest.mark.filterwarnings("ignore")

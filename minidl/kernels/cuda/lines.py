@@ -6,11 +6,12 @@ import math
 
 from minidl.array.device_array import DeviceArray
 from minidl.array.gpu import cuda, gpu_kernel, real, uint32
+from minidl.errors import ShapeError
 from minidl.kernels import lines as references
 from minidl.kernels.cuda.lanes import each, like
 from minidl.kernels.lines import Lines
 
-__all__ = ["prelu", "prelu_input_grad", "three_lines", "three_lines_input_grad"]
+__all__ = ["prelu", "prelu_input_grad", "scale_channels", "three_lines", "three_lines_input_grad"]
 
 
 @gpu_kernel(
@@ -103,6 +104,23 @@ def prelu_input_grad(dy: DeviceArray, x: DeviceArray, weight: DeviceArray) -> tu
     arrays = (dx, terms, dy.contiguous(), x.contiguous(), weight.contiguous())
     each(prelu_input_grad_kernel, dy.size, *arrays, _pixels(x), weight.size)
     return dx, terms
+
+
+@gpu_kernel("real* y, const real* x, const real* scale, uint32 pixels, int32 n")
+def scale_channels_kernel(y, x, scale, pixels, n):
+    i = cuda.grid(1)
+    if i < n:
+        y[i] = x[i] * scale[uint32(i) // pixels]
+
+
+@references.scale_channels.register(DeviceArray)
+def scale_channels(x: DeviceArray, scale: DeviceArray) -> DeviceArray:
+    """As the reference."""
+    if x.shape[:2] != scale.shape:
+        raise ShapeError(f"scale_channels: expected scale {x.shape[:2]}, got {scale.shape}")
+    y = like(x)
+    each(scale_channels_kernel, x.size, y, x.contiguous(), scale.contiguous(), _pixels(x))
+    return y
 
 
 def _pixels(x: DeviceArray) -> int:

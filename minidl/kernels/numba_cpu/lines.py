@@ -14,7 +14,7 @@ from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.streams import is_far, stream_lines
 from minidl.kernels.numba_cpu.tasks import tasks
 
-__all__ = ["prelu", "prelu_input_grad", "three_lines", "three_lines_input_grad"]
+__all__ = ["prelu", "prelu_input_grad", "scale_channels", "three_lines", "three_lines_input_grad"]
 
 
 @references.three_lines.register(np.ndarray)
@@ -64,6 +64,20 @@ def prelu_input_grad(dy: Array, x: Array, weight: Array) -> tuple[Array, Array]:
     with POOL.team(2 * x.size) as team:
         _prelu_grad(flat(dy), flat(x), flat(weight), _run(x, weight), dx.reshape(-1), terms.reshape(-1), team)
     return dx, terms
+
+
+def _a_factor_each(x: Array, scale: Array) -> bool:
+    return x.ndim >= 2 and scale.shape == x.shape[:2]
+
+
+@references.scale_channels.register(np.ndarray)
+@where(_a_factor_each, references.scale_channels)
+def scale_channels(x: Array, scale: Array) -> Array:
+    """As the reference."""
+    y = empty(x.shape, x.dtype)
+    with POOL.team(2 * x.size) as team:
+        _scale(flat(x), flat(scale), int(np.prod(x.shape[2:])), y.reshape(-1), team)
+    return y
 
 
 def _run(x: Array, weight: Array) -> int:
@@ -155,3 +169,22 @@ def _prelu_grad(dy, x, weight, run, dx, terms, team):
     if len(x) > 0:
         height, parts = rows_in_tasks(run)
         _prelu_grad_rows(team, -(-(len(x) // run) // height) * parts, (dy, x, weight, run, dx, terms))
+
+
+@tasks
+def _scale_rows(task, thread, x, scale, run, y):
+    height, parts = rows_in_tasks(run)
+    first = task // parts * height
+    for row in range(first, min(first + height, len(scale))):
+        factor = scale[row]
+        begin = row * run + task % parts * PIECE
+        end = min(begin + PIECE, (row + 1) * run)
+        given, result = x[begin:end], y[begin:end]
+        for i in range(len(given)):
+            result[i] = factor * given[i]
+
+
+@jit
+def _scale(x, scale, run, y, team):
+    height, parts = rows_in_tasks(run)
+    _scale_rows(team, -(-len(scale) // height) * parts, (x, scale, run, y))
