@@ -36,6 +36,11 @@ def _fits_dy(dy: Array, input_shape: tuple[int, ...], border: Border, mode: str)
     return dy.shape == padded
 
 
+def _as_rows(x: Array) -> Array:
+    """The rows of all images, one under the other."""
+    return flat(x).reshape(-1, max(1, x.shape[-1]))
+
+
 @references.pad2d.register(np.ndarray)
 @where(_fits, references.pad2d)
 def pad2d(x: Array, border: Border, mode: str) -> Array:
@@ -45,7 +50,7 @@ def pad2d(x: Array, border: Border, mode: str) -> Array:
     if y.size:
         rows, columns = _tables(h, w, border, mode)
         with POOL.team(2 * y.size) as team:
-            _pad(flat(x), y.reshape(-1), rows, columns, h, w, border[0], team)
+            _pad(_as_rows(x), _as_rows(y), rows, columns, h, w, border[0], team)
     return y
 
 
@@ -59,7 +64,7 @@ def pad2d_input_grad(dy: Array, input_shape: tuple[int, ...], border: Border, mo
         rows, columns = _tables(h, w, border, mode)
         n = math.prod(input_shape[:-2])
         with POOL.team(2 * dy.size) as team:
-            _unpad(flat(dy), dx.reshape(-1), rows, columns, n, h, w, border[2], border[0], team)
+            _unpad(_as_rows(dy), _as_rows(dx), rows, columns, n, h, w, border[2], border[0], team)
     return dx
 
 
@@ -69,77 +74,61 @@ def _of_task(pixels: int) -> int:
     return max(1, TASK // max(1, pixels))
 
 
-@jit
-def _show(row: Array, line: Array, columns: Array, first: int, last: int) -> None:
-    """The border's pixels of a line, those before `first` and from `last` on."""
-    for c in range(first):
-        line[c] = row[columns[c]] if columns[c] >= 0 else line.dtype.type(0)
-    for c in range(last, len(line)):
-        line[c] = row[columns[c]] if columns[c] >= 0 else line.dtype.type(0)
-
-
 @tasks
 def _pad_rows(task, thread, x, y, rows, columns, h, w, left):
-    oh, ow = len(rows), len(columns)
+    """No slices here: each would count references, and threads that count the same ones wait in turn."""
+    oh, ow, zero = len(rows), len(columns), x.dtype.type(0)
     height = _of_task(ow)
     first, last = max(0, left), min(ow, left + w)  # the columns in which the image stands
-    for i in range(task * height, min((task + 1) * height, len(y) // ow)):
-        image, line = i // oh, y[i * ow : (i + 1) * ow]
+    skipped = max(0, -left)
+    for i in range(task * height, min((task + 1) * height, len(y))):
         shows = rows[i % oh]
         if shows < 0:
-            line[:] = 0
+            for c in range(ow):
+                y[i, c] = zero
             continue
-        row = x[(image * h + shows) * w : (image * h + shows + 1) * w]
-        inside, seen = line[first:last], row[first - left : last - left]
-        for c in range(len(inside)):
-            inside[c] = seen[c]
-        _show(row, line, columns, first, last)
+        row = i // oh * h + shows
+        for c in range(last - first):
+            y[i, first + c] = x[row, skipped + c]
+        for c in range(first):
+            y[i, c] = x[row, columns[c]] if columns[c] >= 0 else zero
+        for c in range(last, ow):
+            y[i, c] = x[row, columns[c]] if columns[c] >= 0 else zero
 
 
 @jit
 def _pad(x: Array, y: Array, rows: Array, columns: Array, h: int, w: int, left: int, team: int) -> None:
-    n = -(-(len(y) // len(columns)) // _of_task(len(columns)))
-    _pad_rows(team, n, (x, y, rows, columns, h, w, left))
-
-
-@jit
-def _give_back(line: Array, row: Array, columns: Array, first: int, last: int) -> None:
-    """Each of the border's pixels of a line to the pixel that it shows."""
-    for c in range(first):
-        if columns[c] >= 0:
-            row[columns[c]] += line[c]
-    for c in range(last, len(line)):
-        if columns[c] >= 0:
-            row[columns[c]] += line[c]
+    _pad_rows(team, -(-len(y) // _of_task(len(columns))), (x, y, rows, columns, h, w, left))
 
 
 @tasks
 def _unpad_images(task, thread, dy, dx, rows, columns, n, h, w, top, left):
-    oh, ow = len(rows), len(columns)
+    oh, ow, zero = len(rows), len(columns), dx.dtype.type(0)
     images = _of_task(h * w)
     first, last = max(0, left), min(ow, left + w)
+    skipped = max(0, -left)
     for image in range(task * images, min((task + 1) * images, n)):
         for r in range(h):
-            row, i = dx[(image * h + r) * w : (image * h + r + 1) * w], r + top
-            if i < 0 or i >= oh:  # it was cut off
-                row[:] = 0
-                continue
-            line = dy[(image * oh + i) * ow : (image * oh + i + 1) * ow]
-            row[: first - left] = 0
-            row[last - left :] = 0
-            inside, seen = line[first:last], row[first - left : last - left]
-            for c in range(len(inside)):
-                seen[c] = inside[c]
-            _give_back(line, row, columns, first, last)
+            row, line = image * h + r, image * oh + r + top
+            if first > left or last < left + w or r + top < 0 or r + top >= oh:  # something was cut off
+                for c in range(w):
+                    dx[row, c] = zero
+            if 0 <= r + top < oh:
+                for c in range(last - first):
+                    dx[row, skipped + c] = dy[line, first + c]
         for i in range(oh):
-            if rows[i] < 0 or i - top == rows[i]:  # it shows nothing, or itself
+            if rows[i] < 0:
                 continue
-            line = dy[(image * oh + i) * ow : (image * oh + i + 1) * ow]
-            row = dx[(image * h + rows[i]) * w : (image * h + rows[i] + 1) * w]
-            inside, seen = line[first:last], row[first - left : last - left]
-            for c in range(len(inside)):
-                seen[c] += inside[c]
-            _give_back(line, row, columns, first, last)
+            row, line = image * h + rows[i], image * oh + i
+            if i - top != rows[i]:  # a line of the border
+                for c in range(last - first):
+                    dx[row, skipped + c] += dy[line, first + c]
+            for c in range(first):
+                if columns[c] >= 0:
+                    dx[row, columns[c]] += dy[line, c]
+            for c in range(last, ow):
+                if columns[c] >= 0:
+                    dx[row, columns[c]] += dy[line, c]
 
 
 @jit
