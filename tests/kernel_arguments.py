@@ -179,6 +179,18 @@ def pad2d_input_grad(rng, dtype):
     return like(rng, kernels.pad2d.reference(x, border, mode)), x.shape, border, mode
 
 
+def resample(rng, dtype):
+    if rng.random() < 0.2:  # more than one task
+        shape, want = (2, 3, 40, 50), (60, 70)
+    else:
+        shape = (*(batch(rng) for _ in range(int(rng.integers(3)))), *(int(v) for v in rng.integers(1, 9, 2)))
+        want = tuple(int(v) for v in rng.integers(1, 9, 2))
+    tables = []
+    for have, size, taps in zip(shape[-2:], want, rng.integers(1, 4, 2), strict=True):
+        tables += [rng.integers(0, have, (taps, size)), rng.standard_normal((taps, size)).astype(dtype)]
+    return rng.standard_normal(shape).astype(dtype), *tables
+
+
 def adaptive_avg_pool2d_input_grad(rng, dtype):
     x, size = adaptive_avg_pool2d(rng, dtype)
     return rng.standard_normal((*x.shape[:2], *size)).astype(dtype), x.shape
@@ -621,6 +633,7 @@ ARGUMENTS = {
         adaptive_avg_pool2d_input_grad,
         pad2d,
         pad2d_input_grad,
+        resample,
         adaptive_max_pool2d,
         adaptive_max_pool2d_input_grad,
         relu,

@@ -149,7 +149,7 @@ LAYER_BUGS = [
     (nn.Upsample, Bug("pixels' shares change places", upsample, "_matrix", "np.stack([1 - share, share])", "np.stack([share, 1 - share])")),
     (nn.Upsample, Bug("an old pixel's share is forgotten on the way back", upsample, "_transposed", "= new, weight", "= new, weight**0")),
     (nn.Upsample, Bug("every factor is recomputed", nn.Upsample, "_sizes_and_steps", "is None or self.recompute_scale_factor", "is None or True")),
-    (nn.Upsample, Bug("rows go the columns' way", nn.Upsample, "backward", "_mix(_mix(dy, rows, -2), columns, -1)", "_mix(_mix(dy, columns, -2), rows, -1)")),
+    (nn.Upsample, Bug("rows go the columns' way", nn.Upsample, "backward", "kernels.resample(dy, *way_back)", "kernels.resample(dy, *way_back[2:], *way_back[:2])")),
     (nn.Conv2d, Bug("unfold ignores the dilation", conv, "unfold", "::dh, ::dw]", "::1, ::1][..., : kernel_size[0], : kernel_size[1]]")),
     (nn.Conv2d, Bug("fold overwrites where windows overlap", conv, "fold", "columns] += patches", "columns] = patches")),
     (nn.Conv2d, Bug("fold forgets the padding", conv, "fold", "padded[:, :, ph : ph + height, pw : pw + width]", "padded[:, :, :height, :width]")),

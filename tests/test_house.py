@@ -179,7 +179,7 @@ PUBLIC = {
     "log_softmax_input_grad matmul max_pool2d max_pool2d_input_grad mish "
     "move_rows move_statistics multi_margin nll nll_input_grad pad2d pad2d_input_grad "
     "pair_input_grads pair_products poisson_nll prelu prelu_input_grad relu "
-    "relu_input_grad scale_channels scatter_max "
+    "relu_input_grad resample scale_channels scatter_max "
     "scatter_rows scatter_winners sgd_step sigmoid sigmoid_input_grad silu "
     "slope_input_grad soft_margin softmax softmax_input_grad softplus softsign "
     "sparse_adam_step squared_error sum_channels sum_rows tanh tanh_input_grad "

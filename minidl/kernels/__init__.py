@@ -78,6 +78,7 @@ from minidl.kernels.probabilities import (
 )
 from minidl.kernels.products import linear, matmul
 from minidl.kernels.registry import KERNELS, Kernel, get_backend, kernel, use_backend
+from minidl.kernels.resampling import resample
 from minidl.kernels.sums import sum_channels, sum_rows
 from minidl.kernels.vector_pairs import pair_input_grads, pair_products
 
@@ -140,6 +141,7 @@ __all__ = [
     "prelu_input_grad",
     "relu",
     "relu_input_grad",
+    "resample",
     "scale_channels",
     "scatter_max",
     "scatter_rows",

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from minidl import kernels
 from minidl.array import Array, place_of
 from minidl.errors import ShapeError
 from minidl.kernels.geometry import whole
@@ -15,8 +16,8 @@ from minidl.nn.module import Module
 
 __all__ = ["Upsample"]
 
-Taps: TypeAlias = list[tuple[Array, Array | None]]
-"""How a row is made of another: `y = Σ weights · x[places]`, weights None where all are 1."""
+Taps: TypeAlias = tuple[Array, Array]
+"""How each new row is made of old ones: their places and weights, (taps, new rows) each."""
 
 MODES = ("nearest", "nearest-exact", "linear", "bilinear")
 MIXING = MODES[2:]
@@ -55,7 +56,7 @@ class Upsample(Module):
     mode: str
     align_corners: bool | None
     recompute_scale_factor: bool | None
-    _plan: tuple[Any, list[Taps], list[Taps]] | None = None  # of the last shape
+    _plan: tuple[Any, list[Array], list[Array]] | None = None  # of the last shape
 
     def __init__(
         self,
@@ -87,9 +88,9 @@ class Upsample(Module):
     def forward(self, x: Array) -> Array:
         either = self.mode not in MIXING and getattr(x, "ndim", 4) == 3
         self.check_input(x, "N", "C", *(("L",) if either or self.mode == "linear" else ("H", "W")))
-        (rows, columns), way_back = self._taps(x)
+        taps, way_back = self._taps(x)
         image = x if x.ndim == 4 else x[:, :, None]  # (N, C, 1, L)
-        y = _mix(_mix(image, columns, -1), rows, -2)  # (N, C, H, OW), (N, C, OH, OW)
+        y = kernels.resample(image, *taps)  # (N, C, OH, OW)
         if x.ndim == 3:
             y = y[:, :, 0]  # (N, C, OL)
         self.remember(way_back, output=y)
@@ -97,13 +98,13 @@ class Upsample(Module):
 
     def backward(self, dy: Array) -> Array:
         # dx = Aᵀ dy B
-        dy, (rows, columns) = self.recall(dy)
+        dy, way_back = self.recall(dy)
         signal = dy.ndim == 3
         dy = dy[:, :, None] if signal else dy  # (N, C, 1, OL)
-        dx = _mix(_mix(dy, rows, -2), columns, -1)  # (N, C, H, OW), (N, C, H, W)
+        dx = kernels.resample(dy, *way_back)  # (N, C, H, W)
         return dx[:, :, 0] if signal else dx
 
-    def _taps(self, x: Array) -> tuple[list[Taps], list[Taps]]:
+    def _taps(self, x: Array) -> tuple[list[Array], list[Array]]:
         """A and B, and their transposes, where x is and in its dtype."""
         key = (x.shape[2:], x.dtype, place_of(x))
         if self._plan is None or self._plan[0] != key:
@@ -116,7 +117,7 @@ class Upsample(Module):
             if x.ndim == 3:  # the one row stays as it is
                 row = np.zeros((1, 1), np.intp), np.ones((1, 1))
                 matrices, back = [row, *matrices], [row, *back]
-            self._plan = key, [_taps(*m, x) for m in matrices], [_taps(*m, x) for m in back]
+            self._plan = key, _placed(matrices, x), _placed(back, x)
         return self._plan[1], self._plan[2]
 
     def _sizes_and_steps(self, shape: tuple[int, ...]) -> tuple[list[int], list[float]]:
@@ -145,18 +146,6 @@ class Upsample(Module):
             f"size={self.size}, scale_factor={self.scale_factor}, mode={self.mode!r}, "
             f"align_corners={self.align_corners}, recompute_scale_factor={self.recompute_scale_factor}"
         )
-
-
-def _mix(x: Array, taps: Taps, axis: int) -> Array:
-    """`y = Σ weights · x[places]` along the rows (−2) or the columns (−1)."""
-    y = None
-    for places, weights in taps:
-        part = np.take(x, places, axis=axis)
-        if weights is not None:
-            part *= weights if axis == -1 else weights[:, None]
-        y = part if y is None else np.add(y, part, out=y)
-    assert y is not None
-    return y
 
 
 def _matrix(have: int, want: int, step: float, mode: str, align_corners: bool) -> tuple[Array, Array]:
@@ -199,15 +188,13 @@ def _transposed(places: Array, weights: Array, have: int) -> tuple[Array, Array]
     return back.astype(np.intp), shares
 
 
-def _taps(places: Array, weights: Array, x: Array) -> Taps:
-    """Rows of places and weights, where x is."""
-    return [
-        (
-            np.asarray(place, like=x),
-            None if (weight == 1).all() else np.asarray(weight.astype(x.dtype), like=x),
-        )
-        for place, weight in zip(places, weights, strict=True)
-    ]
+def _placed(taps: Sequence[Taps], x: Array) -> list[Array]:
+    """Places and weights of rows and columns where x is, the weights in its dtype."""
+    placed: list[Array] = []
+    for places, weights in taps:
+        placed.append(np.asarray(places.astype(np.int64, copy=False), like=x))
+        placed.append(np.asarray(weights.astype(x.dtype, copy=False), like=x))
+    return placed
 
 
 def _one_or_two(value: Any, name: str) -> Any:

@@ -28,6 +28,7 @@ from minidl.kernels.cuda import (
     padding,
     pointwise_loss,
     probabilities,
+    resampling,
     vector_pairs,
 )
 
@@ -67,6 +68,9 @@ BUGS = [
     ("glu", gates, "glu_kernel", "// run * run", "// run"),
     ("glu_input_grad", gates, "glu_input_grad_kernel", "rest = share", "pass"),
     ("glu_input_grad", gates, "glu_input_grad_kernel", "dx[place + run]", "dx[place]"),
+    ("resample", resampling, "resample_kernel", "plane * H +", "plane +"),
+    ("resample", resampling, "resample_kernel", "total +=", "total ="),
+    ("resample", resampling, "resample_kernel", "column_weights[t * OW + j] *", "column_weights[j] *"),
     ("pad2d", padding, "pad2d_kernel", "shown_by(j, left, W, mode)", "shown_by(j, left, W, 2)"),
     ("scale_channels", lines, "scale_channels_kernel", "uint32(i) // pixels", "uint32(i) // pixels * 0"),
     ("pad2d", padding, "pad2d_kernel", "if row >= 0 and column", "if row < H and column"),

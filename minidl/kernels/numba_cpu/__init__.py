@@ -19,6 +19,7 @@ from minidl.kernels.numba_cpu import (
     pooling,
     probabilities,
     products,
+    resampling,
     sums,
     vector_pairs,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "pooling",
     "probabilities",
     "products",
+    "resampling",
     "sums",
     "vector_pairs",
 ]
