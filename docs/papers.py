@@ -224,8 +224,8 @@ EXPERIMENTS = {
         residual, 2,
         f"{EPOCHS} epochs of MNIST at 14 × 14; the rate of 0.1 falls to a tenth after a half and three "
         "quarters of them, as in the paper, which trains 164 epochs of CIFAR-10 (figure 6). Depth ruins the "
-        "plain network and not the one with shortcuts; but ResNet-56 has not passed ResNet-20, which leaves little to "
-        "gain on MNIST. Six runs shared the card",
+        "plain network and not the one with shortcuts; but ResNet-56 has not passed ResNet-20, as little is "
+        "left to gain on MNIST. Six runs shared the card",
     ),
 }  # fmt: skip
 
