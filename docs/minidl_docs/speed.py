@@ -90,8 +90,9 @@ def table(group: str) -> Callable[[Report], list[str]]:
         if not rows:
             return ["Not measured in this run."]
         memory = any(row["minidl_peak_bytes"] is not None for row in rows)
-        heads = ["what", "minidl, ms", f"{report.opponent}, ms", "times as fast", "limit, ms"]
-        heads += ["memory, MB"] * memory
+        limited = any(row["limit_ms"] is not None for row in rows)
+        heads = ["what", "minidl, ms", f"{report.opponent}, ms", "times as fast"]
+        heads += ["limit, ms"] * limited + ["memory, MB"] * memory
         made = [_line(heads), _line(["---", *["--:"] * (len(heads) - 1)])]
         for row in rows:
             ratio = f"{row['ratio']:.2f} ({row['ratio_low']:.2f}–{row['ratio_high']:.2f})"
@@ -100,8 +101,9 @@ def table(group: str) -> Callable[[Report], list[str]]:
                 milliseconds(row["minidl_ms"]),
                 milliseconds(row["opponent_ms"]),
                 ratio,
-                milliseconds(row["limit_ms"]),
             ]
+            if limited:
+                cells.append(milliseconds(row["limit_ms"]))
             if memory:
                 cells.append(
                     f"{megabytes(row['minidl_peak_bytes'])} : {megabytes(row['opponent_peak_bytes'])}"
