@@ -12,7 +12,7 @@ from minidl.kernels.geometry import Pair
 from minidl.kernels.numba_cpu.arguments import where
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
-from minidl.kernels.numba_cpu.tasks import tasks
+from minidl.kernels.numba_cpu.tasks import rows_of_task, tasks
 
 __all__ = ["adaptive_max_pool2d", "adaptive_max_pool2d_input_grad"]
 
@@ -58,15 +58,9 @@ def _edges(size: int, windows: int) -> Array:
     return np.array([(s.start, s.stop) for s in adaptive_windows(size, windows)]).T.copy()
 
 
-@jit
-def _planes_of(pixels: int) -> int:
-    """How many planes make one task."""
-    return max(1, TASK // pixels)
-
-
 @tasks
 def _find_task(task, thread, x, w, rows, columns, y, winners):
-    some = _planes_of(x.shape[1])
+    some = rows_of_task(x.shape[1], TASK)
     for plane in range(task * some, min((task + 1) * some, len(x))):
         image = x[plane]
         for i in range(y.shape[1]):
@@ -84,12 +78,12 @@ def _find_task(task, thread, x, w, rows, columns, y, winners):
 
 @jit
 def _find(x: Array, w: int, rows: Array, columns: Array, y: Array, winners: Array, team: int) -> None:
-    _find_task(team, -(-len(x) // _planes_of(x.shape[1])), (x, w, rows, columns, y, winners))
+    _find_task(team, -(-len(x) // rows_of_task(x.shape[1], TASK)), (x, w, rows, columns, y, winners))
 
 
 @tasks
 def _give_back_task(task, thread, dy, winners, dx):
-    some = _planes_of(dx.shape[1])
+    some = rows_of_task(dx.shape[1], TASK)
     for plane in range(task * some, min((task + 1) * some, len(dx))):
         image = dx[plane]
         image[:] = 0
@@ -99,4 +93,4 @@ def _give_back_task(task, thread, dy, winners, dx):
 
 @jit
 def _give_back(dy: Array, winners: Array, dx: Array, team: int) -> None:
-    _give_back_task(team, -(-len(dx) // _planes_of(dx.shape[1])), (dy, winners, dx))
+    _give_back_task(team, -(-len(dx) // rows_of_task(dx.shape[1], TASK)), (dy, winners, dx))

@@ -11,9 +11,11 @@ import numpy as np
 from minidl.array import Array
 from minidl.kernels.registry import Kernel
 
-__all__ = ["alike", "flat", "where"]
+__all__ = ["BLANK", "alike", "flat", "where"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+BLANK = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
+"""By dtype, what a compiled loop gets in place of an array that is not there."""
 
 
 def flat(x: Array) -> Array:

@@ -17,7 +17,7 @@ from minidl.kernels.geometry import Pair, output_sizes
 from minidl.kernels.numba_cpu.arguments import where
 from minidl.kernels.numba_cpu.jit import SUMS, jit
 from minidl.kernels.numba_cpu.pool import POOL
-from minidl.kernels.numba_cpu.tasks import tasks
+from minidl.kernels.numba_cpu.tasks import rows_of_task, tasks
 
 __all__ = [
     "adaptive_avg_pool2d",
@@ -193,16 +193,10 @@ def _add_windows(line: Array, columns: Array, y: Array) -> None:
         y[j] = total
 
 
-@jit
-def images_of(h: int, w: int) -> int:
-    """How many images of one channel make one task."""
-    return max(1, TASK // max(1, h * w))
-
-
 @tasks
 def _average_task(task, thread, x, y, rows, columns, counts, h, w):
     oh, ow = rows.shape[1], columns.shape[1]
-    images = images_of(h, w)
+    images = rows_of_task(h * w, TASK)
     line = np.empty(w, x.dtype)  # the rows of one row of windows, added up
     whole = ow == 1 and columns[1, 0] - columns[0, 0] == w  # then a window is one run of numbers
     for image in range(task * images, min((task + 1) * images, len(x) // (h * w))):
@@ -224,14 +218,14 @@ def _average_task(task, thread, x, y, rows, columns, counts, h, w):
 def _average(
     x: Array, y: Array, rows: Array, columns: Array, counts: Array, h: int, w: int, team: int
 ) -> None:
-    n = -(-(len(x) // (h * w)) // images_of(h, w))
+    n = -(-(len(x) // (h * w)) // rows_of_task(h * w, TASK))
     _average_task(team, n, (x, y, rows, columns, counts, h, w))
 
 
 @tasks
 def _share_task(task, thread, dy, dx, rows, columns, counts, h, w):
     oh, ow = rows.shape[1], columns.shape[1]
-    images = images_of(h, w)
+    images = rows_of_task(h * w, TASK)
     first, last = task * images, min((task + 1) * images, len(dx) // (h * w))
     line = np.empty(w, dx.dtype)  # what every row of one row of windows gets
     whole = ow == 1 and columns[1, 0] - columns[0, 0] == w
@@ -255,5 +249,5 @@ def _share_task(task, thread, dy, dx, rows, columns, counts, h, w):
 def _share(
     dy: Array, dx: Array, rows: Array, columns: Array, counts: Array, h: int, w: int, team: int
 ) -> None:
-    n = -(-(len(dx) // (h * w)) // images_of(h, w))
+    n = -(-(len(dx) // (h * w)) // rows_of_task(h * w, TASK))
     _share_task(team, n, (dy, dx, rows, columns, counts, h, w))

@@ -10,16 +10,15 @@ import numpy as np
 
 from minidl.array import Array, empty
 from minidl.kernels import class_loss as references
-from minidl.kernels.numba_cpu.arguments import where
+from minidl.kernels.numba_cpu.arguments import BLANK, where
 from minidl.kernels.numba_cpu.jit import SUMS, jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.rows import add_up
-from minidl.kernels.numba_cpu.tasks import tasks
+from minidl.kernels.numba_cpu.tasks import rows_of_task, tasks
 
 __all__ = ["as_labels", "multi_margin", "nll", "nll_input_grad"]
 
 PIECE = 8192  # numbers that one task takes, about
-BLANK = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
 
 
 def as_labels(labels: Array) -> Array:
@@ -77,19 +76,13 @@ def nll_input_grad(dy: Array, labels: Array, classes: int) -> Array:
 
 
 @jit
-def _height(classes: int) -> int:
-    """How many rows make one task."""
-    return max(1, PIECE // max(1, classes))
-
-
-@jit
 def _put(dy: Array, labels: Array, dx: Array, team: int) -> None:
-    _put_rows(team, -(-len(dx) // _height(dx.shape[1])), (dy, labels, dx))
+    _put_rows(team, -(-len(dx) // rows_of_task(dx.shape[1], PIECE)), (dy, labels, dx))
 
 
 @tasks
 def _put_rows(task, thread, dy, labels, dx):
-    height = _height(dx.shape[1])
+    height = rows_of_task(dx.shape[1], PIECE)
     first, last = task * height, min(len(dx), (task + 1) * height)
     dx[first:last] = 0
     for row in range(first, last):
@@ -116,12 +109,12 @@ def multi_margin(
 @jit
 def _margins(x, labels, weight, squared, margin, losses, dx, team):
     how = (x, labels, weight, squared, margin, losses, dx)
-    _some_margins(team, -(-len(x) // _height(x.shape[1])), how)
+    _some_margins(team, -(-len(x) // rows_of_task(x.shape[1], PIECE)), how)
 
 
 @tasks
 def _some_margins(task, thread, x, labels, weight, squared, margin, losses, dx):
-    height, zero, one = _height(x.shape[1]), x.dtype.type(0), x.dtype.type(1)
+    height, zero, one = rows_of_task(x.shape[1], PIECE), x.dtype.type(0), x.dtype.type(1)
     count = x.dtype.type(x.shape[1])
     for row in range(task * height, min(len(x), (task + 1) * height)):
         numbers, slope, label = x[row], dx[row], labels[row]

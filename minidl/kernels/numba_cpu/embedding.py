@@ -13,7 +13,7 @@ from minidl.kernels import embedding
 from minidl.kernels.numba_cpu.arguments import where
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
-from minidl.kernels.numba_cpu.tasks import tasks
+from minidl.kernels.numba_cpu.tasks import rows_of_task, tasks
 
 __all__ = ["gather_rows", "move_rows", "scatter_max", "scatter_rows", "scatter_winners"]
 
@@ -109,7 +109,7 @@ def _gather_piece(task, thread, table, indices, y, run):
 
 @jit
 def _gather(table: Array, indices: Array, y: Array, team: int) -> None:
-    run = max(1, PIECE // max(1, y.shape[1]))
+    run = rows_of_task(y.shape[1], PIECE)
     _gather_piece(team, -(-len(y) // run), (table, indices, y, run))
 
 

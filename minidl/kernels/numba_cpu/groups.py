@@ -26,7 +26,7 @@ from minidl.kernels.numba_cpu.normalization import (
 )
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.sums import RUN, add_up
-from minidl.kernels.numba_cpu.tasks import tasks
+from minidl.kernels.numba_cpu.tasks import rows_of_task, tasks
 
 __all__ = ["group_norm", "group_norm_input_grad"]
 
@@ -95,18 +95,12 @@ def _laid_out(values: Array | None, x: Array, without: int) -> Array:
     return given if pixels == 1 or pixels >= SHORT else np.repeat(given, pixels)
 
 
-@jit
-def _height_of(width: int) -> int:
-    """How many groups of so many numbers make one task."""
-    return max(1, PIECE // width)
-
-
 # -------------------------------------------------------------------- forward
 
 
 @tasks
 def _some_groups(task, thread, x, mean, var, gamma, beta, groups, eps, centred, y, run):
-    width, height = x.shape[1], _height_of(x.shape[1])
+    width, height = x.shape[1], rows_of_task(x.shape[1], PIECE)
     wide = width // run  # numbers of γ that a group has
     for row in range(task * height, min((task + 1) * height, len(x))):
         values, first = x[row], row % groups * wide
@@ -152,7 +146,7 @@ def _forward(
     x: Array, mean: Array, var: Array, gamma: Array, beta: Array, groups: int, eps: float, centred: bool,
     y: Array, run: int, team: int,
 ) -> None:  # fmt: skip
-    count = -(-len(x) // _height_of(x.shape[1]))
+    count = -(-len(x) // rows_of_task(x.shape[1], PIECE))
     _some_groups(team, count, (x, mean, var, gamma, beta, groups, eps, centred, y, run))
 
 
@@ -163,7 +157,7 @@ def _forward(
 def _some_groups_back(
     task, thread, dy, x, mean, var, gamma, groups, eps, centred, dx, of_gamma, of_beta, run
 ):
-    width, height, kind = x.shape[1], _height_of(x.shape[1]), x.dtype.type
+    width, height, kind = x.shape[1], rows_of_task(x.shape[1], PIECE), x.dtype.type
     wide = width // run
     for row in range(task * height, min((task + 1) * height, len(x))):
         image, first = row // groups, row % groups * wide
@@ -191,7 +185,7 @@ def _backward_runs(
     dx: Array, dgamma: Array, dbeta: Array, run: int, team: int,
 ) -> None:  # fmt: skip
     of_gamma, of_beta = np.empty((len(x) // groups, len(dgamma))), np.empty((len(x) // groups, len(dgamma)))
-    count = -(-len(x) // _height_of(x.shape[1]))
+    count = -(-len(x) // rows_of_task(x.shape[1], PIECE))
     given = (dy, x, mean, var, gamma, groups, eps, centred, dx, of_gamma, of_beta, run)
     _some_groups_back(team, count, given)
     fold(of_gamma, 1.0, dgamma)

@@ -10,19 +10,18 @@ import numpy as np
 
 from minidl.array import Array, empty
 from minidl.kernels import loss
-from minidl.kernels.numba_cpu.arguments import alike, where
+from minidl.kernels.numba_cpu.arguments import BLANK, alike, where
 from minidl.kernels.numba_cpu.exponential import exp, log1p
 from minidl.kernels.numba_cpu.jit import SUMS, jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.rows import add_up, exponentials, shift
-from minidl.kernels.numba_cpu.tasks import tasks
+from minidl.kernels.numba_cpu.tasks import rows_of_task, tasks
 
 __all__ = ["cross_entropy", "cross_entropy_with_logits", "squared_error"]
 
 COST = 4  # as many plain operations as a logit takes the time of, its exponential included
 PIECE = 4096  # numbers that one task takes, about
 RUN = 512  # squares that are added in the array's dtype, the rest in float64
-BLANK = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
 
 
 def _fits(x: Array, target: Array, weight: Array | None, *_: Any) -> bool:
@@ -76,7 +75,7 @@ def _cross_entropy(
             if label < 0 or label >= classes:
                 return -1.0
             divisor += weight[label] if len(weight) else 1.0
-    height = max(1, PIECE // max(1, classes))
+    height = rows_of_task(classes, PIECE)
     _some_rows(team, -(-rows // height), (x, labels, weight, ignore_index, smoothing, losses, dx, height))
     return divisor
 
@@ -159,7 +158,7 @@ def _of_probabilities(
 def _distributions(
     x: Array, target: Array, weight: Array, smoothing: float, losses: Array, dx: Array, team: int
 ) -> None:
-    height = max(1, PIECE // max(1, x.shape[1]))
+    height = rows_of_task(x.shape[1], PIECE)
     how = (x, target, weight, smoothing, losses, dx, height)
     _some_distributions(team, -(-len(x) // height), how)
 

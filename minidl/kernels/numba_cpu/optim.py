@@ -11,7 +11,7 @@ from minidl.kernels import optim
 from minidl.kernels.numba_cpu.arguments import where
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
-from minidl.kernels.numba_cpu.tasks import tasks
+from minidl.kernels.numba_cpu.tasks import rows_of_task, tasks
 
 __all__ = ["adam_step", "sgd_step", "sparse_adam_step"]
 
@@ -185,7 +185,7 @@ def sparse_adam_step(
 
 @jit
 def _sparse_adam(theta, rows, g, m, v, numbers, team):
-    height = max(1, PIECE // max(1, g.shape[1]))
+    height = rows_of_task(g.shape[1], PIECE)
     _sparse_adam_rows(team, -(-len(g) // height), (theta, rows, g, m, v, numbers, height))
 
 

@@ -12,7 +12,7 @@ from minidl.kernels import padding as references
 from minidl.kernels.numba_cpu.arguments import flat, where
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
-from minidl.kernels.numba_cpu.tasks import tasks
+from minidl.kernels.numba_cpu.tasks import rows_of_task, tasks
 from minidl.kernels.padding import Border, fits, padded_size, shown
 
 __all__ = ["pad2d", "pad2d_input_grad"]
@@ -68,17 +68,11 @@ def pad2d_input_grad(dy: Array, input_shape: tuple[int, ...], border: Border, mo
     return dx
 
 
-@jit
-def _of_task(pixels: int) -> int:
-    """How many rows, or images, of so many pixels make one task."""
-    return max(1, TASK // max(1, pixels))
-
-
 @tasks
 def _pad_rows(task, thread, x, y, rows, columns, h, w, left):
     """No slices here: each would count references, and threads that count the same ones wait in turn."""
     oh, ow, zero = len(rows), len(columns), x.dtype.type(0)
-    height = _of_task(ow)
+    height = rows_of_task(ow, TASK)
     first, last = max(0, left), min(ow, left + w)  # the columns in which the image stands
     skipped = max(0, -left)
     for i in range(task * height, min((task + 1) * height, len(y))):
@@ -98,13 +92,13 @@ def _pad_rows(task, thread, x, y, rows, columns, h, w, left):
 
 @jit
 def _pad(x: Array, y: Array, rows: Array, columns: Array, h: int, w: int, left: int, team: int) -> None:
-    _pad_rows(team, -(-len(y) // _of_task(len(columns))), (x, y, rows, columns, h, w, left))
+    _pad_rows(team, -(-len(y) // rows_of_task(len(columns), TASK)), (x, y, rows, columns, h, w, left))
 
 
 @tasks
 def _unpad_images(task, thread, dy, dx, rows, columns, n, h, w, top, left):
     oh, ow, zero = len(rows), len(columns), dx.dtype.type(0)
-    images = _of_task(h * w)
+    images = rows_of_task(h * w, TASK)
     first, last = max(0, left), min(ow, left + w)
     skipped = max(0, -left)
     for image in range(task * images, min((task + 1) * images, n)):
@@ -135,4 +129,4 @@ def _unpad_images(task, thread, dy, dx, rows, columns, n, h, w, top, left):
 def _unpad(
     dy: Array, dx: Array, rows: Array, columns: Array, n: int, h: int, w: int, top: int, left: int, team: int
 ) -> None:
-    _unpad_images(team, -(-n // _of_task(h * w)), (dy, dx, rows, columns, n, h, w, top, left))
+    _unpad_images(team, -(-n // rows_of_task(h * w, TASK)), (dy, dx, rows, columns, n, h, w, top, left))

@@ -13,7 +13,7 @@ import numpy as np
 
 from minidl.array import Array, empty
 from minidl.kernels import pointwise_loss as references
-from minidl.kernels.numba_cpu.arguments import alike, flat, where
+from minidl.kernels.numba_cpu.arguments import BLANK, alike, flat, where
 from minidl.kernels.numba_cpu.exponential import exp, log, log1p
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
@@ -33,7 +33,6 @@ PIECE = 8192  # numbers that one task takes
 RUN = 512  # numbers whose losses are added in the array's dtype
 ABSOLUTE, CLIPPED, SOFT_MARGIN, POISSON, KL, BINARY = range(6)
 COST = (5, 5, 12, 8, 8, 20)  # operations per number
-BLANK = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
 
 
 def _loss(

@@ -19,7 +19,7 @@ from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.maxima import largest
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.quads import largest_row, spread_row
-from minidl.kernels.numba_cpu.tasks import tasks
+from minidl.kernels.numba_cpu.tasks import rows_of_task, tasks
 from minidl.kernels.numba_cpu.winners import give_back
 
 __all__ = ["TASK", "Plan", "make_plan", "max_pool2d", "max_pool2d_input_grad"]
@@ -56,7 +56,7 @@ def make_plan(
     """The plan for an input of this shape; it depends on shapes alone."""
     n, c, h, w = input_shape
     oh, ow = output_sizes(input_shape, kernel_size, stride, padding, dilation, ceil_mode)
-    images = max(1, TASK // max(1, h * w))
+    images = rows_of_task(h * w, TASK)
     usual = (kernel_size, stride, padding, dilation) == ((2, 2), (2, 2), (0, 0), (1, 1))
     return Plan((h, w, oh, ow), images, -(-n * c // images), usual and (oh, ow) == (h // 2, w // 2))
 

@@ -18,7 +18,7 @@ from minidl.kernels.numba_cpu.exponential import exp
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
 from minidl.kernels.numba_cpu.rows import add_up, dot, exponentials, shift, shifted_exponentials
-from minidl.kernels.numba_cpu.tasks import tasks
+from minidl.kernels.numba_cpu.tasks import rows_of_task, tasks
 
 __all__ = ["log_softmax", "log_softmax_input_grad", "softmax", "softmax_input_grad"]
 
@@ -78,15 +78,9 @@ def _along(rows: Any, columns: Any, dim: int, cost: int, *arrays: Array) -> None
 # ------------------------------------------------------------ sums along rows
 
 
-@jit
-def height_of(n: int) -> int:
-    """How many rows of n numbers make one task."""
-    return max(1, PIECE // n)
-
-
 @tasks
 def _some_rows(task, thread, x, y, kept):
-    height, one = height_of(x.shape[1]), x.dtype.type(1)
+    height, one = rows_of_task(x.shape[1], PIECE), x.dtype.type(1)
     first, last = task * height, min((task + 1) * height, len(x))
     if x.shape[1] < SHORT:
         for i in range(first, last):
@@ -106,12 +100,12 @@ def _some_rows(task, thread, x, y, kept):
 
 @jit
 def _rows(x: Array, y: Array, kept: Array, team: int) -> None:
-    _some_rows(team, -(-len(x) // height_of(x.shape[1])), (x, y, kept))
+    _some_rows(team, -(-len(x) // rows_of_task(x.shape[1], PIECE)), (x, y, kept))
 
 
 @tasks
 def _some_log_rows(task, thread, x, y, kept):
-    height = height_of(x.shape[1])
+    height = rows_of_task(x.shape[1], PIECE)
     for i in range(task * height, min((task + 1) * height, len(x))):
         result, again = y[i], kept[i]
         shift(x[i], result)
@@ -126,12 +120,12 @@ def _some_log_rows(task, thread, x, y, kept):
 
 @jit
 def _log_rows(x: Array, y: Array, kept: Array, team: int) -> None:
-    _some_log_rows(team, -(-len(x) // height_of(x.shape[1])), (x, y, kept))
+    _some_log_rows(team, -(-len(x) // rows_of_task(x.shape[1], PIECE)), (x, y, kept))
 
 
 @tasks
 def _some_log_rows_grad(task, thread, dy, y, dx):
-    height = height_of(y.shape[1])
+    height = rows_of_task(y.shape[1], PIECE)
     for i in range(task * height, min((task + 1) * height, len(y))):
         dys, ys, dxs = dy[i], y[i], dx[i]
         total = add_up(dys)
@@ -141,12 +135,12 @@ def _some_log_rows_grad(task, thread, dy, y, dx):
 
 @jit
 def _log_rows_grad(dy: Array, y: Array, dx: Array, team: int) -> None:
-    _some_log_rows_grad(team, -(-len(y) // height_of(y.shape[1])), (dy, y, dx))
+    _some_log_rows_grad(team, -(-len(y) // rows_of_task(y.shape[1], PIECE)), (dy, y, dx))
 
 
 @tasks
 def _some_rows_grad(task, thread, dy, y, dx):
-    height = height_of(y.shape[1])
+    height = rows_of_task(y.shape[1], PIECE)
     for i in range(task * height, min((task + 1) * height, len(y))):
         dys, ys, dxs = dy[i], y[i], dx[i]
         total = dot(dys, ys)
@@ -156,7 +150,7 @@ def _some_rows_grad(task, thread, dy, y, dx):
 
 @jit
 def _rows_grad(dy: Array, y: Array, dx: Array, team: int) -> None:
-    _some_rows_grad(team, -(-len(y) // height_of(y.shape[1])), (dy, y, dx))
+    _some_rows_grad(team, -(-len(y) // rows_of_task(y.shape[1], PIECE)), (dy, y, dx))
 
 
 # ------------------------------------------------------------ sums across rows

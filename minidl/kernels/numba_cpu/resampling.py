@@ -9,7 +9,7 @@ from minidl.kernels import resampling as references
 from minidl.kernels.numba_cpu.arguments import flat, where
 from minidl.kernels.numba_cpu.jit import jit
 from minidl.kernels.numba_cpu.pool import POOL
-from minidl.kernels.numba_cpu.tasks import tasks
+from minidl.kernels.numba_cpu.tasks import rows_of_task, tasks
 
 __all__ = ["resample"]
 
@@ -48,16 +48,10 @@ def _packed(places: Array, weights: Array) -> tuple[Array, Array]:
     return np.ascontiguousarray(places), np.ascontiguousarray(weights)
 
 
-@jit
-def _height(width: int) -> int:
-    """How many rows make one task."""
-    return max(1, TASK // width)
-
-
 @tasks
 def _new_rows(task, thread, x, y, rows, row_weights, columns, column_weights, h):
     oh, ow, w = rows.shape[1], y.shape[1], x.shape[1]
-    height = _height(ow)
+    height = rows_of_task(ow, TASK)
     mixture = np.empty(w, x.dtype)
     for i in range(task * height, min((task + 1) * height, len(y))):
         first, o = i // oh * h, i % oh
@@ -78,4 +72,8 @@ def _new_rows(task, thread, x, y, rows, row_weights, columns, column_weights, h)
 
 @jit
 def _resample(x, y, rows, row_weights, columns, column_weights, h, team):
-    _new_rows(team, -(-len(y) // _height(y.shape[1])), (x, y, rows, row_weights, columns, column_weights, h))
+    _new_rows(
+        team,
+        -(-len(y) // rows_of_task(y.shape[1], TASK)),
+        (x, y, rows, row_weights, columns, column_weights, h),
+    )

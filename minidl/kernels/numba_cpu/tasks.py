@@ -30,7 +30,7 @@ from numba.extending import intrinsic
 
 from minidl.kernels.numba_cpu.jit import jit
 
-__all__ = ["SLOTS", "STOP", "serve", "tasks"]
+__all__ = ["SLOTS", "STOP", "rows_of_task", "serve", "tasks"]
 
 OPEN, LEFT, BODY, ARGUMENTS, STOP = 0, 8, 16, 17, 24
 SLOTS = 32
@@ -212,3 +212,9 @@ def serve(team: int, thread: int, patience: int) -> None:
             looks = 0
         _pause()
         looks += 1
+
+
+@jit
+def rows_of_task(width: int, numbers: int) -> int:
+    """How many rows of that width make one task of about so many numbers; at least one."""
+    return max(1, numbers // max(1, width))

@@ -12,7 +12,7 @@ from minidl.kernels import vector_pairs as references
 from minidl.kernels.numba_cpu.arguments import flat, where
 from minidl.kernels.numba_cpu.jit import SUMS, jit
 from minidl.kernels.numba_cpu.pool import POOL
-from minidl.kernels.numba_cpu.tasks import tasks
+from minidl.kernels.numba_cpu.tasks import rows_of_task, tasks
 
 __all__ = ["pair_input_grads", "pair_products"]
 
@@ -40,19 +40,13 @@ def pair_products(a: Array, b: Array) -> tuple[Array, Array, Array]:
 
 
 @jit
-def _height(size: int) -> int:
-    """How many pairs make one task."""
-    return max(1, PIECE // max(1, size))
-
-
-@jit
 def _sums(a: Array, b: Array, ab: Array, aa: Array, bb: Array, team: int) -> None:
-    _some_sums(team, -(-len(a) // _height(a.shape[1])), (a, b, ab, aa, bb))
+    _some_sums(team, -(-len(a) // rows_of_task(a.shape[1], PIECE)), (a, b, ab, aa, bb))
 
 
 @tasks
 def _some_sums(task, thread, a, b, ab, aa, bb):
-    height = _height(a.shape[1])
+    height = rows_of_task(a.shape[1], PIECE)
     for row in range(task * height, min(len(a), (task + 1) * height)):
         ab[row], aa[row], bb[row] = _three_dots(a[row], b[row])
 
@@ -82,12 +76,12 @@ def pair_input_grads(a: Array, b: Array, mixed: Array, own_a: Array, own_b: Arra
 
 @jit
 def _grads(a, b, mixed, own_a, own_b, da, db, team):
-    _some_grads(team, -(-len(a) // _height(a.shape[1])), (a, b, mixed, own_a, own_b, da, db))
+    _some_grads(team, -(-len(a) // rows_of_task(a.shape[1], PIECE)), (a, b, mixed, own_a, own_b, da, db))
 
 
 @tasks
 def _some_grads(task, thread, a, b, mixed, own_a, own_b, da, db):
-    height = _height(a.shape[1])
+    height = rows_of_task(a.shape[1], PIECE)
     for row in range(task * height, min(len(a), (task + 1) * height)):
         m, of_a, of_b = mixed[row], own_a[row], own_b[row]
         first, second, grad_a, grad_b = a[row], b[row], da[row], db[row]
